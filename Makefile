@@ -1,0 +1,33 @@
+# `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
+.PHONY: help demo test fast lint bench lock vectors setup
+BIN := .venv/bin
+
+help:  ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+setup:
+	@deploy/setup
+
+demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --once" ends by itself
+	@$(BIN)/gatelight-sandbox up $(ARGS)
+
+test: setup lint fast  ## Everything that must hold before a commit lands
+	$(BIN)/pytest -m "slow or system"
+
+fast: setup  ## The tests that take seconds
+	$(BIN)/pytest -m "not slow and not system" -n 2
+
+lint: setup  ## Style, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## Speed and memory, as ratios against a baseline of the same run
+	$(BIN)/python tests/bench/bench.py docs/bench.md
+
+vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
+	$(BIN)/python -m protocol.vectors.make
+
+lock: setup  ## Resolve the Python packages again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group dev --extra sandbox pyproject.toml -o requirements.lock

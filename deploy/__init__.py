@@ -1,0 +1,1 @@
+"""How Gatelight is put into service: the sandbox today, images and runbooks beside it."""
