@@ -1,0 +1,211 @@
+"""COSE_Sign1 around every signed object (RFC 9052 §4.2, §4.4).
+
+The protected header is `{1: alg, 4: kid}`, the unprotected one empty; the algorithm is a property of the
+key that was looked up by kid, never of the message. `external_aad` keeps the objects apart: none can pass
+for another.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import Any, NoReturn
+
+import cbor2
+
+from protocol import cbor, deterministic
+from protocol.errors import LimitError, MalformedError, SignatureError, UnsupportedError
+from protocol.keys import ES256, KID_BYTES, SIGNATURE_BYTES, SigningKey, VerifyKey, low_s
+from protocol.limits import CBOR_DEPTH
+
+AAD_CODE = b""
+AAD_TRUST = b"gatelight/trust/1"
+AAD_CHECKIN = b"gatelight/checkin/1"
+AAD_RECEIPT = b"gatelight/receipt/1"
+AAD_BATCH = b"gatelight/batch/1"
+AAD_BATCH_RECEIPT = b"gatelight/batch-receipt/1"
+
+_TAG_SIGN1 = 0xD2
+_TAG_AND_ARRAY = b"\xd2\x84"
+_EMPTY_MAP = 0xA0
+_TAG_CWT = b"\xd8\x3d"
+_ALG, _CRIT, _KID = 1, 2, 4
+_HEADER_LIMIT_BYTES = 256
+
+
+def _refuse_tag(_decoder: object) -> NoReturn:
+    raise ValueError("a tag inside")
+
+
+_NO_TAGS = dict.fromkeys(
+    (*range(6), 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse_tag
+)
+"""Tags to which the foreign decoder gives a meaning: big powers, cycles and patterns stop here, unread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A COSE_Sign1 taken apart. Its signature has NOT been verified."""
+
+    alg: int
+    kid: bytes
+    protected: bytes
+    payload: bytes
+    signature: bytes
+
+
+def seal(payload: bytes, *, key: SigningKey, aad: bytes) -> bytes:
+    """Payload -> tagged COSE_Sign1, signed."""
+    protected = cbor.encode({_ALG: key.public.alg, _KID: key.public.kid})
+    signature = key.sign(_to_be_signed(protected, aad, payload))
+    return bytes([_TAG_SIGN1]) + cbor2.dumps([protected, {}, payload, signature])
+
+
+def parse(data: bytes, *, what: str, limit: int) -> Sealed:
+    """Bytes -> Sealed, in the form of this wire only.
+
+    1. At most `limit` bytes, which begin with tag 18 and an array of four, each in one byte.
+    2. Protected header, empty map, payload and a signature of 64 bytes, deterministically encoded; nothing after.
+    3. The protected header names algorithm and kid; critical headers are refused, for we know none.
+
+    Args:
+        data: the bytes as received.
+        what: names the object in errors.
+        limit: largest length in bytes.
+
+    Raises:
+        LimitError: over `limit`.
+        MalformedError: not such a COSE_Sign1.
+        UnsupportedError: a critical header.
+    """
+    # 1.
+    if len(data) > limit:
+        raise LimitError(what, f"{len(data)} bytes, at most {limit} are allowed")
+    if data[:2] != _TAG_AND_ARRAY:
+        raise MalformedError(what, "not a tagged COSE_Sign1 of four parts")
+    # 2.
+    try:
+        protected, at = deterministic.read_bytes(data, 2)
+        if data[at] != _EMPTY_MAP:
+            raise MalformedError(what, "the unprotected header is not an empty map")
+        payload, at = deterministic.read_bytes(data, at + 1)
+        signature, at = deterministic.read_bytes(data, at)
+    except (ValueError, IndexError) as error:
+        raise MalformedError(what, f"not three byte strings in their shortest form: {error}") from error
+    if at != len(data):
+        raise MalformedError(what, "bytes after the end")
+    if len(signature) != SIGNATURE_BYTES:
+        raise MalformedError(what, f"a signature of {len(signature)} bytes instead of {SIGNATURE_BYTES}")
+    # 3.
+    alg, kid = _read_protected(protected)
+    return Sealed(alg=alg, kid=kid, protected=protected, payload=payload, signature=signature)
+
+
+def verify(sealed: Sealed, *, key: VerifyKey, aad: bytes, any_s: bool = False) -> None:
+    """Checks that `key` signed the object for the use that `aad` names.
+
+    Args:
+        sealed: as parsed.
+        key: looked up by `sealed.kid`.
+        aad: the object's `external_aad`.
+        any_s: accept both forms of an ES256 signature. Only for objects whose bytes name nothing.
+
+    Raises:
+        SignatureError: another key or algorithm, a wrong signature, or the high-s form of one.
+    """
+    if sealed.kid != key.kid or sealed.alg != key.alg:
+        raise SignatureError("signature", "made for another key or algorithm")
+    if key.alg == ES256 and not any_s and low_s(sealed.signature) != sealed.signature:
+        raise SignatureError("signature", "the high-s form of an ES256 signature")
+    key.verify(_to_be_signed(sealed.protected, aad, sealed.payload), sealed.signature)
+
+
+def parse_foreign(data: bytes, *, limit: int) -> Sealed:
+    """Bytes -> Sealed, for any COSE_Sign1 of RFC 9052 with one of our algorithms.
+
+    The tag may be absent, or CWT's (61) around it; algorithm and kid may stand in the unprotected header
+    (the protected one goes before); the encoding need not be deterministic. `kid` is empty where none is named.
+
+    Raises:
+        LimitError: over `limit`.
+        MalformedError: not a COSE_Sign1, or no algorithm is named.
+        UnsupportedError: a critical header, or a detached payload.
+    """
+    what = "COSE_Sign1"
+    if len(data) > limit:
+        raise LimitError(what, f"{len(data)} bytes, at most {limit} are allowed")
+    untagged = data.removeprefix(_TAG_CWT).removeprefix(bytes([_TAG_SIGN1]))
+    match _loads_foreign(untagged, what):
+        case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
+            pass
+        case [bytes(), _, None, bytes()]:
+            raise UnsupportedError(what, "the payload is detached")
+        case _:
+            raise MalformedError(what, "not the four parts of a COSE_Sign1")
+    header = _loads_foreign(protected, what) if protected else {}
+    if not isinstance(header, dict):
+        raise MalformedError(what, "the protected header is not a map")
+    if _CRIT in header or _CRIT in unprotected:
+        raise UnsupportedError(what, "a critical header")
+    alg = header.get(_ALG, unprotected.get(_ALG))
+    kid = header.get(_KID, unprotected.get(_KID, b""))
+    if type(alg) is not int or type(kid) is not bytes:
+        raise MalformedError(what, "algorithm or kid is missing or of the wrong type")
+    # An empty map is signed as an empty string (RFC 9052 §4.4).
+    return Sealed(alg=alg, kid=kid, protected=protected if header else b"", payload=payload, signature=signature)
+
+
+def verify_foreign(sealed: Sealed, *, key: VerifyKey, aad: bytes = b"") -> None:
+    """Checks a foreign object against a key found by its issuer's own rule; the kid is not compared.
+
+    Raises:
+        SignatureError: another algorithm or a wrong signature.
+    """
+    if sealed.alg != key.alg:
+        raise SignatureError("signature", "made for another algorithm")
+    key.verify(_to_be_signed(sealed.protected, aad, sealed.payload), sealed.signature)
+
+
+def canonical(sealed: Sealed) -> bytes:
+    """The object's bytes with the low-s form of its signature: what a hash of it is taken over."""
+    signature = low_s(sealed.signature) if sealed.alg == ES256 else sealed.signature
+    return bytes([_TAG_SIGN1]) + cbor2.dumps([sealed.protected, {}, sealed.payload, signature])
+
+
+def _to_be_signed(protected: bytes, aad: bytes, payload: bytes) -> bytes:
+    """The Sig_structure (RFC 9052 §4.4)."""
+    return cbor2.dumps(["Signature1", protected, aad, payload])
+
+
+@lru_cache(maxsize=4096)
+def _read_protected(protected: bytes) -> tuple[int, bytes]:
+    """A protected header -> (alg, kid). There is one a key, so the few in use stay cached."""
+    header = cbor.decode(protected, what="protected header", limit=_HEADER_LIMIT_BYTES)
+    if type(header) is not dict:
+        raise MalformedError("protected header", "not a map")
+    if _CRIT in header:
+        raise UnsupportedError("protected header", "a critical header, none is known")
+    alg, kid = header.get(_ALG), header.get(_KID)
+    if type(alg) is not int:
+        raise MalformedError("protected header", "the algorithm is missing or not an integer")
+    if type(kid) is not bytes or len(kid) != KID_BYTES:
+        raise MalformedError("protected header", f"the kid is missing or not {KID_BYTES} bytes")
+    return alg, kid
+
+
+def _loads_foreign(data: bytes, what: str) -> Any:
+    """CBOR of any encoding, still bounded: depth, no tags, no duplicate keys, nothing after the end."""
+    source = BytesIO(data)
+    decoder = cbor2.CBORDecoder(
+        source,
+        max_depth=CBOR_DEPTH,
+        semantic_decoders=_NO_TAGS,
+        allow_duplicate_keys=False,
+        read_size=1,
+    )
+    try:
+        value = decoder.decode()
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise MalformedError(what, f"not CBOR: {error}") from error
+    if source.tell() != len(data):
+        raise MalformedError(what, "bytes after the end")
+    return value

@@ -1,0 +1,137 @@
+from dataclasses import replace
+
+import pytest
+
+from protocol import envelope
+from protocol.envelope import AAD_TRUST
+from protocol.errors import KeyUseError, LimitError, MalformedError, RollbackError, SignatureError, UnknownKeyError
+from protocol.keys import Ed25519SigningKey
+from protocol.limits import (
+    INT64_MAX,
+    NAME_CHARS,
+    TIME_MAX_MS,
+    TRUST_BYTES,
+    TRUST_ISSUERS,
+    TRUST_KEYS_PER_ISSUER,
+)
+from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, open_trust, seal_trust
+from protocol.vectors.raw import sign1, with_pairs
+
+
+def many_keys(count, uses=(KeyUse.CODE,)):
+    return tuple(
+        TrustedKey(
+            key=Ed25519SigningKey(seed.to_bytes(32, "big")).public,
+            uses=frozenset(uses),
+            not_before_s=0,
+            not_after_s=TIME_MAX_MS // 1000,
+        )
+        for seed in range(1, count + 1)
+    )
+
+
+def of(*issuers):
+    return TrustBundle(version=1, issued_s=0, expires_s=TIME_MAX_MS // 1000, issuers=issuers)
+
+
+def test_a_bundle_comes_back_as_it_was_sealed(keys, bundle):
+    data = seal_trust(bundle, key=keys.root)
+    assert open_trust(data, root=keys.root.public) == bundle
+    assert open_trust(data, root=keys.root.public, current_version=bundle.version) == bundle
+
+
+def test_a_key_is_found_for_its_use_and_in_its_window_only(keys, bundle):
+    kid, at_s = keys.issuer.public.kid, bundle.issued_s
+    assert bundle.find(kid, use=KeyUse.CODE, at_s=at_s) == keys.issuer.public
+    assert bundle.find(kid, use=KeyUse.STATUS, at_s=bundle.expires_s) == keys.issuer.public
+    for use, when_s, what in (
+        (KeyUse.BATCH_RECEIPT, at_s, "is not for batch_receipt"),
+        (KeyUse.CODE, at_s - 1, "outside its window"),
+        (KeyUse.CODE, at_s + 101, "outside its window"),
+        (KeyUse.CODE, bundle.expires_s + 1, "bundle 7 has ended"),
+    ):
+        with pytest.raises(KeyUseError, match=what):
+            bundle.find(kid, use=use, at_s=when_s)
+    with pytest.raises(UnknownKeyError, match=f"no key {bytes(8).hex()}"):
+        bundle.find(bytes(8), use=KeyUse.CODE, at_s=at_s)
+
+
+def test_whose_a_key_is(keys, bundle):
+    assert bundle.issuer_of(keys.issuer.public.kid) is bundle.issuers[0]
+    assert bundle.issuer_of(keys.platform.public.kid) is bundle.issuers[1]
+    assert bundle.issuer_of(bytes(8)) is None
+
+
+def test_only_the_pinned_root_opens_it(keys, bundle):
+    with pytest.raises(UnknownKeyError, match="not by the pinned root"):
+        open_trust(seal_trust(bundle, key=keys.stranger), root=keys.root.public)
+    data = seal_trust(bundle, key=keys.root)
+    with pytest.raises(SignatureError):
+        open_trust(data[:-1] + bytes([data[-1] ^ 1]), root=keys.root.public)
+
+
+def test_a_version_never_goes_back(keys, bundle):
+    data = seal_trust(bundle, key=keys.root)
+    with pytest.raises(RollbackError, match="version 7 is older than 8"):
+        open_trust(data, root=keys.root.public, current_version=8)
+
+
+LIMITS = [
+    ("issuers", of(*(Issuer(name="n", region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS))),
+     of(*(Issuer(name="n", region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS + 1))), "trust bundle"),
+    ("keys", of(Issuer(name="n", region="r", keys=many_keys(TRUST_KEYS_PER_ISSUER))),
+     of(Issuer(name="n", region="r", keys=many_keys(TRUST_KEYS_PER_ISSUER + 1))), "trust bundle.issuers[0]"),
+    ("no keys", of(Issuer(name="n", region="r", keys=many_keys(1))), of(Issuer(name="n", region="r", keys=())), "trust bundle.issuers[0]"),
+    ("name", of(Issuer(name="平" * NAME_CHARS, region="r", keys=many_keys(1))),
+     of(Issuer(name="n" * (NAME_CHARS + 1), region="r", keys=many_keys(1))), "trust bundle.issuers[0].name"),
+    ("region", of(Issuer(name="n", region="r" * NAME_CHARS, keys=many_keys(1))),
+     of(Issuer(name="n", region="", keys=many_keys(1))), "trust bundle.issuers[0].region"),
+    ("uses", of(Issuer(name="n", region="r", keys=many_keys(1, KeyUse))),
+     of(Issuer(name="n", region="r", keys=many_keys(1, ()))), "trust bundle.issuers[0].keys[0].uses"),
+    ("version", replace(of(Issuer(name="n", region="r", keys=many_keys(1))), version=INT64_MAX),
+     replace(of(Issuer(name="n", region="r", keys=many_keys(1))), version=INT64_MAX + 1), "trust bundle.version"),
+    ("expires", of(Issuer(name="n", region="r", keys=many_keys(1))),
+     replace(of(Issuer(name="n", region="r", keys=many_keys(1))), expires_s=TIME_MAX_MS), "trust bundle.expires"),
+    ("key twice", of(Issuer(name="n", region="r", keys=many_keys(2))),
+     of(Issuer(name="n", region="r", keys=many_keys(2)), Issuer(name="m", region="r", keys=many_keys(1))), "trust bundle"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "where"), LIMITS, ids=[row[0] for row in LIMITS])
+def test_each_part_at_its_limit_and_one_above(keys, name, good, bad, where):
+    assert open_trust(seal_trust(good, key=keys.root), root=keys.root.public) == good
+    with pytest.raises(MalformedError) as caught:
+        seal_trust(bad, key=keys.root)
+    assert caught.value.where == where
+
+
+def padded(bundle, length, keys):
+    payload = envelope.parse(seal_trust(bundle, key=keys.root), what="trust bundle", limit=TRUST_BYTES).payload
+    return sign1(with_pairs(payload, {65: bytes(length)}), key=keys.root, aad=AAD_TRUST)
+
+
+def test_length_at_the_limit_and_one_above(keys, bundle):
+    exact = 64_000 + TRUST_BYTES - len(padded(bundle, 64_000, keys))
+    assert len(padded(bundle, exact, keys)) == TRUST_BYTES
+    assert open_trust(padded(bundle, exact, keys), root=keys.root.public) == bundle
+    with pytest.raises(LimitError, match=f"trust bundle: {TRUST_BYTES + 1} bytes"):
+        open_trust(padded(bundle, exact + 1, keys), root=keys.root.public)
+
+
+def test_a_bundle_too_long_to_be_read_cannot_be_sealed(keys):
+    """A key takes less room than the signature and what is around it: some payloads fit where the bundle does not."""
+    every = many_keys(1200)
+
+    def sealed(count):
+        chunks = [every[at : min(at + TRUST_KEYS_PER_ISSUER, count)] for at in range(0, count, TRUST_KEYS_PER_ISSUER)]
+        try:
+            return seal_trust(of(*(Issuer(name="n", region="r", keys=chunk) for chunk in chunks)), key=keys.root)
+        except LimitError:
+            return None
+
+    each = (len(sealed(336)) - len(sealed(176))) / 160
+    most = int(TRUST_BYTES / each)
+    made = [sealed(count) for count in range(most - 8, most + 8)]
+    assert all(data is None or len(data) <= TRUST_BYTES for data in made)
+    assert made[0] is not None
+    assert made[-1] is None
