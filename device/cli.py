@@ -1,0 +1,199 @@
+"""`gatelight-device`: run the gate, look at pictures, check the configuration, make safe, look into the spool."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from device import parts
+from device.config import ConfigError, DeviceConfig, PiHardware, in_force, load
+from device.hardware.pi.safe import drive_off, lgpio_claim
+from device.hardware.ports import HardwareError
+from device.hardware.sim.pictures import luma_of, pictures_in
+from device.identity import IdentityError, load_public, load_signing
+from device.logs import stdout_log
+from device.main import run
+from device.model import Frame, StorageError
+from device.scan.decide import Rules
+from device.scan.decode import DecoderFailedError, DecoderProcess
+from device.scan.decoder.engines import Luma
+from device.scan.stills import Reading, StillResult, read_still
+from device.send.audit import audit_file
+from device.trust.issuers import load_bundle
+from protocol.errors import ProtocolError
+from protocol.trust import TrustBundle
+
+FAILED, UNUSABLE = 1, 2
+"""Exit codes: what was asked failed or found faults; what was given cannot be used."""
+
+STILL_PX_MAX = 64_000_000
+"""The largest picture that `scan` takes: more than any camera gives."""
+
+_BAD_INPUT = (ConfigError, IdentityError, ProtocolError, ValueError)
+_FAILURES = (HardwareError, StorageError, DecoderFailedError, OSError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 done, 1 failed, 2 what was given cannot be used."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except _BAD_INPUT as error:
+        print(f"gatelight-device: {error}", file=sys.stderr)
+        return UNUSABLE
+    except _FAILURES as error:
+        print(f"gatelight-device: {type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gatelight-device", description="The firmware of a Gatelight gate.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, does: object, text: str, *, config: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=does)
+        if config:
+            added.add_argument("--config", type=Path, default=Path("/etc/gatelight/device.toml"), help="device.toml")
+        return added
+
+    command("run", _run, "Run the gate until it is stopped.")
+    command("check-config", _check_config, "Check the configuration and print what is in force.")
+    command("safe", _safe, "Switch relay, light and buzzer off: for ExecStopPost= of the service.")
+    spool = command("spool", _spool, "Show how many check-ins wait, and verify their chain.")
+    spool.add_argument("--json", action="store_true", help="one JSON object")
+    scan = command("scan", _scan, "Read pictures as the gate would; one JSON line a picture.", config=False)
+    scan.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="picture files or folders of them")
+    scan.add_argument("--engine", choices=("zxing", "pyzbar"), default="zxing", help="decode engine (default zxing)")
+    scan.add_argument("--trust", type=Path, help="trust bundle: without one, codes are read but not judged")
+    scan.add_argument("--root", type=Path, help="the root key that signed the bundle")
+    scan.add_argument("--at", type=int, metavar="S", help="judge as if it were this time, in s since 1970")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return run(load(arguments.config), stdout_log())
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    config = load(arguments.config)
+    print(in_force(config))
+    root = load_public(config.keys.root)
+    load_public(config.keys.hub)
+    load_signing(config.keys.signing)
+    load_bundle(config.trust.bundle, root=root)
+    if isinstance(config.hardware, PiHardware):
+        parts.pins(config.hardware)
+    return 0
+
+
+def _safe(arguments: argparse.Namespace) -> int:
+    """Also works with a configuration that cannot be read any more, for a gate that was wired as by default."""
+    try:
+        hardware = load(arguments.config).hardware
+    except ConfigError as error:
+        print(f"gatelight-device: {error}; taking the default pins", file=sys.stderr)
+        hardware = PiHardware()
+    if isinstance(hardware, PiHardware):
+        drive_off(parts.pins(hardware), claim=lgpio_claim())
+    return 0
+
+
+def _spool(arguments: argparse.Namespace) -> int:
+    config = load(arguments.config)
+    audit = audit_file(_spool_path(config), key=load_signing(config.keys.signing).public)
+    report = {
+        "epoch": audit.epoch.hex(),
+        "depth": audit.depth,
+        "oldest": audit.oldest_seq,
+        "newest": audit.newest_seq,
+        "head_seq": audit.newest_seq,
+        "head_hash": audit.head_hash.hex(),
+        "chain_ok": not audit.faults,
+        "faults": list(audit.faults),
+    }
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        for key, value in report.items():
+            print(f"{key:10} {value}")
+    return FAILED if audit.faults else 0
+
+
+def _scan(arguments: argparse.Namespace) -> int:
+    """Exit code 1 when a picture could not be opened; one that holds no code is an answer, not a failure."""
+    trust = _bundle(arguments.trust, arguments.root)
+    now_ms = arguments.at * 1000 if arguments.at is not None else time.time_ns() // 1_000_000
+    paths = [path for given in arguments.paths for path in pictures_in(given)]
+    unread = 0
+    decoder = DecoderProcess(engine=arguments.engine, frame_px_max=STILL_PX_MAX, scene_gate=False)
+    decoder.start()
+    try:
+        for seq, path in enumerate(paths):
+            began = time.perf_counter()
+            try:
+                luma = _still(path)
+            except HardwareError as error:
+                unread += 1
+                print(json.dumps({"file": str(path), "error": str(error)}, ensure_ascii=False))
+                continue
+            open_ms = (time.perf_counter() - began) * 1000
+            frame = Frame(luma=luma, seq=seq, at_mono_ns=time.monotonic_ns())
+            result = read_still(frame, decoder=decoder, trust=trust, rules=Rules(), now_ms=now_ms, clock_trusted=True)
+            print(json.dumps(_as_json(path, result, open_ms), ensure_ascii=False), flush=True)
+    finally:
+        decoder.close()
+    return FAILED if unread else 0
+
+
+def _still(path: Path) -> Luma:
+    luma = luma_of(path)
+    if luma.size > STILL_PX_MAX:
+        raise HardwareError(f"{path} has more than {STILL_PX_MAX} pixels")
+    return luma
+
+
+def _bundle(trust: Path | None, root: Path | None) -> TrustBundle | None:
+    if (trust is None) != (root is None):
+        raise ValueError("--trust and --root go together")
+    if trust is None or root is None:
+        return None
+    return load_bundle(trust, root=load_public(root))
+
+
+def _as_json(path: Path, result: StillResult, open_ms: float) -> dict[str, object]:
+    line: dict[str, object] = {"file": str(path), "text": None, "scheme": None}
+    line.update({"colour": None, "verdict": None, "reason": None})
+    codes = [_reading(reading) for reading in result.readings]
+    line.update(codes[0] if codes else {})
+    times = {"open": open_ms, "decode": result.decode_ms}
+    if result.readings:
+        times.update(verify=result.readings[0].verify_ms, decide=result.readings[0].decide_ms)
+    line["ms"] = {stage: round(ms, 3) for stage, ms in times.items()}
+    if len(codes) > 1:
+        line["others"] = codes[1:]
+    if result.lost:
+        line["lost"] = True
+    return line
+
+
+def _reading(reading: Reading) -> dict[str, object]:
+    decision = reading.decision
+    return {
+        "text": reading.text,
+        "scheme": reading.scheme,
+        "colour": decision.colour.wire_name if decision else None,
+        "verdict": decision.verdict.wire_name if decision else None,
+        "reason": decision.reason.wire_name if decision else None,
+    }
+
+
+def _spool_path(config: DeviceConfig) -> Path:
+    return config.state_dir / "spool.db"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The values that pass between the stages of a scan and on to the spool."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.checkin import Evidence
+from protocol.codes import VerifiedCode
+from protocol.reasons import Reason
+from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
+
+
+class StorageError(Exception):
+    """The spool cannot commit: the disk is full or failing. Nobody may be admitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One picture of the gate's camera.
+
+    `luma` is uint8 of shape (height, width), rows possibly padded; `at_mono_ns` is the moment of capture
+    on the monotonic clock.
+    """
+
+    luma: npt.NDArray[np.uint8]
+    seq: int
+    at_mono_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """The texts that were read in one frame; `lost` when the decoder died over it."""
+
+    texts: tuple[str, ...]
+    frame_seq: int
+    at_mono_ns: int
+    decode_ms: float
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A code that cannot be believed, and why. Nothing that it says of a person is kept: anyone may have made it."""
+
+    reason: Reason
+    code_hash: bytes
+    issuer_kid: bytes | None = None
+
+
+Shown = VerifiedCode | Refusal
+"""What a person showed, as far as bytes and keys tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the gate shows and does, and why."""
+
+    colour: Colour
+    verdict: Verdict
+    reason: Reason
+
+
+def grey(reason: Reason) -> Decision:
+    """What the gate cannot know: held, and an attendant is told why."""
+    return Decision(colour=Colour.GREY, verdict=Verdict.HOLD, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A check-in before it has its place in the chain (PROTOCOL §5 without keys 1 to 4)."""
+
+    at_ms: int
+    clock: Clock
+    place: str
+    gate: str
+    direction: Direction
+    colour: Colour
+    verdict: Verdict
+    reason: Reason
+    code: bytes
+    scheme: Scheme
+    subject: bytes
+    masked: tuple[str, str, str] | None
+    evidence: Evidence
+    temperature_cc: int | None = None

@@ -1,0 +1,79 @@
+"""Decision -> Draft -> committed check-in. Stage 5 of the scan: the last thing before a green light."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from device.model import Decision, Draft, Refusal, Shown, StorageError, grey
+from protocol.checkin import Evidence
+from protocol.reasons import Reason
+from protocol.terms import Clock, Direction, Scheme
+
+Commit = Callable[[Draft, int | None], int]
+"""Seals a draft and commits it to disk, and remembers its code as used until the given ms. Gives the sequence number.
+
+Raises `StorageError` when it is not on disk, whatever the cause.
+"""
+
+CommitFailure = Callable[[Draft], int]
+"""The same, out of the space that is kept in reserve for saying that there is no space."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """Where this gate stands, and what it may write down."""
+
+    place: str
+    gate: str
+    direction: Direction
+    keep_masked: bool
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of a decision: `seq` is None when nothing could be written."""
+
+    decision: Decision
+    seq: int | None
+
+
+def draft(
+    shown: Shown, decision: Decision, *, lane: Lane, at_ms: int, clock_trusted: bool, temperature_cc: int | None = None
+) -> Draft:
+    """The check-in as it will be sealed. A refused code leaves no subject: nobody vouches for it."""
+    claims = None if isinstance(shown, Refusal) else shown.claims
+    return Draft(
+        at_ms=at_ms,
+        clock=Clock.TRUSTED if clock_trusted else Clock.UNTRUSTED,
+        place=lane.place,
+        gate=lane.gate,
+        direction=lane.direction,
+        colour=decision.colour,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        code=shown.code_hash,
+        scheme=Scheme.GATELIGHT,
+        subject=claims.subject if claims else b"",
+        masked=claims.masked if claims and lane.keep_masked else None,
+        evidence=Evidence(
+            issuer_kid=shown.issuer_kid,
+            code_issued_s=claims.issued_s if claims else None,
+            policy_version=lane.policy_version,
+            rule=claims.rule if claims else None,
+        ),
+        temperature_cc=temperature_cc,
+    )
+
+
+def record(record_of: Draft, *, until_ms: int | None, commit: Commit, commit_failure: CommitFailure) -> Recorded:
+    """Commits the draft. When that fails, nobody is admitted, and the failure itself is recorded from the reserve."""
+    decision = Decision(colour=record_of.colour, verdict=record_of.verdict, reason=record_of.reason)
+    try:
+        return Recorded(decision=decision, seq=commit(record_of, until_ms))
+    except StorageError:
+        failed = grey(Reason.STORAGE_FAILED)
+    state = replace(record_of, colour=failed.colour, verdict=failed.verdict, reason=failed.reason)
+    try:
+        return Recorded(decision=failed, seq=commit_failure(state))
+    except StorageError:
+        return Recorded(decision=failed, seq=None)

@@ -1,0 +1,1 @@
+"""What this gate believes: whose codes it knows, and whether it knows the time."""

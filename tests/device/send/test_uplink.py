@@ -1,0 +1,438 @@
+"""The uplink as stories on a wire that is scripted: no socket, no thread, no real time."""
+
+import pytest
+
+from device.model import StorageError
+from device.send.ports import Acknowledged, Oversized, Received, Up, WireError
+from device.send.status import Versions
+from device.send.uplink import Uplink
+from protocol import topics
+from protocol.checkin import GENESIS, decode_message, hash_of
+from protocol.keys import Ed25519SigningKey
+from protocol.presence import HubPresence, decode_device_presence, encode_hub_presence
+from protocol.receipt import Receipt, seal_receipt
+
+NOW_MS = 1_790_000_000_000
+HUB_KEY = Ed25519SigningKey(b"hub " * 8)
+
+
+def hub_is(*, online=True, session=b"session1"):
+    presence = HubPresence(session=session, online=online, at_ms=NOW_MS)
+    return Received(topic=topics.HUB_PRESENCE, payload=encode_hub_presence(presence))
+
+
+class ScriptedWire:
+    """Plays a story: a generator that yields what happens next, and looks at what was published meanwhile."""
+
+    def __init__(self, stage, story):
+        self._stage = stage
+        self._story = story(self)
+        self.published = []
+        self.ended = None
+        self.closed = False
+        self.going = False
+
+    def events(self):
+        self._stage.notify()  # So that the uplink never waits.
+        try:
+            return next(self._story)
+        except StopIteration:
+            self.ended = "the story is over"
+            return []
+
+    def publish(self, topic, payload, *, qos, retain=False):
+        if self.going:
+            return None
+        self.published.append((topic.rsplit("/", 1)[1], payload, qos, retain))
+        return len(self.published)
+
+    def close(self):
+        self.closed = True
+
+    def acknowledged(self, *, ok=True):
+        """The broker's answer to the last check-ins message."""
+        mids = [mid for mid, (name, *_) in enumerate(self.published, start=1) if name == "checkins"]
+        return Acknowledged(mid=mids[-1], ok=ok)
+
+    def of(self, leaf):
+        return [payload for name, payload, _, _ in self.published if name == leaf]
+
+
+class Stage:
+    """An uplink with a clock that the story moves."""
+
+    def __init__(self, spool, device, build):
+        self.spool, self.device, self.build = spool, device, build
+        self.mono_ms = 0
+        self.notify = lambda: None
+        self.wires = []
+        self.story = None
+        self.uplink = Uplink(
+            device=device,
+            spool=spool,
+            hub_keys=[HUB_KEY.public],
+            open_wire=self._open_wire,
+            firmware="0.1.0",
+            versions=lambda: Versions(trust=3, policy=4),
+            health=lambda: b"well",
+            now_ms=lambda: NOW_MS + self.mono_ms,
+            mono_ms=lambda: self.mono_ms,
+            random=lambda: 0.0,
+            random_bytes=lambda length: b"s" * length,
+        )
+
+    def _open_wire(self, *, subscriptions, will, notify):
+        if self.story is None:
+            raise WireError("no network")
+        self.notify, self.will, self.subscriptions = notify, will, subscriptions
+        self.wires.append(ScriptedWire(self, self.story))
+        return self.wires[-1]
+
+    def play(self, story):
+        self.story = story
+        self.uplink._connect_once()
+        return self.wires[-1]
+
+    def append(self, count=1):
+        return [self.spool.append(self.build) for _ in range(count)]
+
+    def receipt(self, seq, digest, *, key=HUB_KEY, device=None, epoch=None):
+        receipt = Receipt(
+            device=device or self.device, epoch=epoch or self.spool.epoch, seq=seq, hash=digest, at_ms=NOW_MS
+        )
+        return Received(topic=topics.receipts(self.device), payload=seal_receipt(receipt, key=key))
+
+
+@pytest.fixture
+def stage(open_spool, device, build):
+    return Stage(open_spool(), device, build)
+
+
+def test_from_the_spool_to_the_hub_and_only_the_receipt_forgets(stage):
+    appended = stage.append(3)
+
+    def story(wire):
+        yield []
+        assert wire.published == []
+        yield [Up()]
+        assert [name for name, *_ in wire.published] == ["presence", "health"]
+        yield [hub_is()]
+        (message,) = wire.of("checkins")
+        assert [hash_of(data) for data in decode_message(message)] == [one.hash for one in appended]
+        assert wire.published[-1][2:] == (1, False)
+        yield [wire.acknowledged()]
+        assert stage.spool.depth == 3
+        yield [stage.receipt(3, appended[2].hash)]
+        assert stage.spool.depth == 0
+        assert stage.uplink.status.connected
+        assert stage.uplink.status.hub_online
+
+    wire = stage.play(story)
+    assert wire.closed
+    status = stage.uplink.status
+    assert (status.sent, status.messages, status.receipts, status.connects) == (3, 1, 1, 1)
+    assert (status.bad_receipts, status.rewinds, status.last_receipt_ms) == (0, 0, NOW_MS)
+    assert (status.connected, status.hub_online) == (False, False)
+    assert stage.subscriptions == ("gatelight/1/hub/presence", topics.receipts(stage.device))
+
+
+def test_presence_tells_what_the_spool_holds_and_the_will_says_offline(stage):
+    appended = stage.append(5)
+    stage.spool.forget(2, appended[1].hash)
+
+    def story(wire):
+        yield [Up()]
+        yield [hub_is()]
+        yield [hub_is(session=b"session2")]
+        yield []
+
+    wire = stage.play(story)
+    here, again = (decode_device_presence(payload) for payload in wire.of("presence"))
+    assert here == again
+    assert (here.online, here.epoch, here.oldest_seq, here.newest_seq) == (True, stage.spool.epoch, 3, 5)
+    assert (here.firmware, here.trust_version, here.policy_version) == ("0.1.0", 3, 4)
+    assert all((qos, retain) == (1, True) for name, _, qos, retain in wire.published if name == "presence")
+    will = decode_device_presence(stage.will.payload)
+    assert (will.online, will.session, stage.will.topic) == (False, here.session, topics.presence(stage.device))
+
+
+BAD = {
+    "not a receipt": lambda stage, one: Received(topic=topics.receipts(stage.device), payload=b"\xd2\x84junk"),
+    "nothing": lambda stage, one: Received(topic=topics.receipts(stage.device), payload=b""),
+    "another key": lambda stage, one: stage.receipt(1, one.hash, key=Ed25519SigningKey(b"x" * 32)),
+    "another device": lambda stage, one: stage.receipt(1, one.hash, device=b"neighbor"),
+    "another epoch": lambda stage, one: stage.receipt(1, one.hash, epoch=b"epoch-00"),
+    "another hash": lambda stage, one: stage.receipt(1, bytes(32)),
+    "a seq never given": lambda stage, one: stage.receipt(7, one.hash),
+    "a broken signature": lambda stage, one: Received(
+        topic=topics.receipts(stage.device), payload=stage.receipt(1, one.hash).payload[:-1] + b"\x00"
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_bad_receipt_never_deletes_and_is_counted(stage, bad):
+    (one,) = stage.append()
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [bad(stage, one)]
+        yield [stage.receipt(1, one.hash)]
+
+    def before_the_good_one(wire):
+        yield [Up(), hub_is()]
+        yield [bad(stage, one)]
+        yield []
+        assert (stage.spool.depth, stage.uplink.status.receipts, stage.uplink.status.bad_receipts) == (1, 0, 1)
+
+    stage.play(before_the_good_one)
+    stage.play(story)
+    assert (stage.spool.depth, stage.uplink.status.bad_receipts) == (0, 2)
+
+
+def test_no_receipt_in_time_sends_again(stage):
+    stage.append(2)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [wire.acknowledged()]
+        stage.mono_ms += 4_999
+        yield []
+        assert len(wire.of("checkins")) == 1
+        stage.mono_ms += 1
+        yield []
+        yield []
+        assert wire.of("checkins")[0] == wire.of("checkins")[1]
+
+    stage.play(story)
+    assert stage.uplink.status.rewinds == 1
+
+
+def test_a_hub_with_less_than_the_spool_forgot_hears_the_oldest_seq(stage):
+    appended = stage.append(5)
+    stage.spool.forget(3, appended[2].hash)
+    stage = Stage(stage.spool, stage.device, stage.build)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [stage.receipt(0, GENESIS)]
+        yield []
+
+    wire = stage.play(story)
+    assert [decode_device_presence(payload).oldest_seq for payload in wire.of("presence")] == [4, 4]
+    assert [len(decode_message(payload)) for payload in wire.of("checkins")] == [2, 2]
+    assert stage.spool.depth == 2
+
+
+def test_a_message_of_the_largest_check_ins_stays_below_64_kib(stage):
+    for _ in range(64):
+        stage.spool.append(lambda epoch, seq, prev: seq.to_bytes(4, "big") * 256)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield []
+
+    wire = stage.play(story)
+    assert [len(decode_message(payload)) for payload in wire.of("checkins")] == [63, 1]
+
+
+def test_what_is_appended_meanwhile_goes_at_once(stage):
+    def story(wire):
+        yield [Up(), hub_is()]
+        for count in (1, 2, 3):
+            stage.append()
+            stage.uplink.appended()
+            yield []
+            yield []
+            assert len(wire.of("checkins")) == count
+
+    stage.play(story)
+
+
+def test_a_disk_that_cannot_forget_now_is_asked_again(stage, monkeypatch):
+    (one,) = stage.append()
+    forget = stage.spool.forget
+
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        monkeypatch.setattr(stage.spool, "forget", full)
+        yield [stage.receipt(1, one.hash)]
+        monkeypatch.setattr(stage.spool, "forget", forget)
+        yield []
+        assert (stage.uplink.status.storage_faults, stage.uplink.status.receipts, stage.spool.depth) == (1, 0, 1)
+        yield [stage.receipt(1, one.hash)]
+
+    stage.play(story)
+    assert stage.spool.depth == 0
+
+
+def test_a_presence_that_says_nothing_is_ignored(stage):
+    stage.append()
+
+    def story(wire):
+        yield [Up(), Oversized(), Received(topic=topics.HUB_PRESENCE, payload=b"")]
+        yield [Received(topic="gatelight/1/d/00/0000000000000000/receipts", payload=b"not for us")]
+        yield []
+        assert wire.of("checkins") == []
+        yield [hub_is()]
+        yield [hub_is(online=False)]
+        stage.append()
+        yield []
+        assert len(wire.of("checkins")) == 1
+        assert not stage.uplink.status.hub_online
+
+    stage.play(story)
+    assert stage.uplink.status.oversized == 1
+
+
+def test_a_message_that_the_broker_refused_is_counted_and_sent_again_later(stage):
+    stage.append()
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [wire.acknowledged(ok=False), Acknowledged(mid=999, ok=False)]
+        stage.mono_ms += 5_000
+        yield []
+        yield []
+        assert len(wire.of("checkins")) == 2
+
+    stage.play(story)
+    assert stage.uplink.status.refused_messages == 1
+
+
+def test_health_at_once_and_every_30_s(stage):
+    def story(wire):
+        yield [Up()]
+        for _ in range(6):
+            yield []
+            stage.mono_ms += 10_000
+        yield []
+        yield []
+
+    wire = stage.play(story)
+    assert [(payload, qos) for name, payload, qos, _ in wire.published if name == "health"] == [(b"well", 0)] * 3
+
+
+def test_a_broker_that_never_answers_is_left(stage):
+    def story(wire):
+        while True:
+            stage.mono_ms += 1_000
+            yield []
+
+    assert stage.play(story).closed
+    assert 10_000 <= stage.mono_ms <= 12_000
+
+
+def test_a_broker_that_acknowledges_nothing_is_left(stage):
+    stage.append()
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        while True:
+            stage.mono_ms += 1_000
+            yield []
+
+    assert stage.play(story).closed
+    assert 5_000 <= stage.mono_ms <= 7_000
+
+
+def test_a_connection_that_is_going_is_not_written_to(stage):
+    stage.append()
+
+    def story(wire):
+        yield [Up()]
+        wire.going = True
+        yield [hub_is()]
+        yield []
+
+    assert stage.play(story).of("checkins") == []
+    assert stage.uplink.status.sent == 0
+
+
+def test_after_a_cut_everything_since_the_receipt_goes_again_on_a_new_wire(stage):
+    appended = stage.append(3)
+
+    def cut(wire):
+        yield [Up(), hub_is()]
+        yield [stage.receipt(1, appended[0].hash)]
+
+    def again(wire):
+        yield [Up(), hub_is()]
+        yield []
+
+    first, second = stage.play(cut), stage.play(again)
+    assert [len(decode_message(wire.of("checkins")[0])) for wire in (first, second)] == [3, 2]
+    assert stage.uplink.status.connects == 2
+
+
+def test_the_waits_between_connections_grow_and_a_steady_one_makes_them_short(stage):
+    waits = []
+    stage.uplink._rest = waits.append
+    runs = iter([None, None, "short", "steady", None])
+
+    def story(wire):
+        yield [Up()]
+        stage.mono_ms += steps[0]
+        yield []
+
+    steps = [0]
+
+    def next_run():
+        run = next(runs, "end")
+        stage.story = None if run is None else story
+        steps[0] = {"short": 9_000, "steady": 10_000}.get(run, 0)
+        return run == "end"
+
+    stage.uplink._stopping = type("Stopping", (), {"is_set": staticmethod(lambda: False)})()
+    while not next_run():
+        stage.uplink._connect_once()
+        waits.append(stage.uplink._backoff.next_ms())
+    assert waits == [1_000, 2_000, 4_000, 1_000, 2_000]
+
+
+def test_stopping_says_offline_with_the_numbers_of_now(stage):
+    def story(wire):
+        yield [Up(), hub_is()]
+        stage.append(2)
+        stage.uplink._stopping.set()
+        yield []
+
+    wire = stage.play(story)
+    said = decode_device_presence(wire.of("presence")[-1])
+    assert (said.online, said.newest_seq) == (False, 2)
+    assert wire.closed
+
+
+def test_used_codes_that_ended_are_dropped_now_and_then(stage):
+    stage.spool.append(stage.build, used=(b"code", NOW_MS + 3_000))
+
+    def story(wire):
+        yield [Up()]
+        for _ in range(6):
+            stage.mono_ms += 1_000
+            yield []
+
+    stage.play(story)
+    assert stage.spool.used_since(0) == []
+
+
+def test_whatever_goes_wrong_ends_the_thread_and_is_there_to_see(stage):
+    def story(wire):
+        yield [Up()]
+        raise RuntimeError("a mistake of ours")
+
+    stage.story = story
+    stage.uplink.start()
+    stage.uplink._thread.join(5)
+    assert not stage.uplink._thread.is_alive()
+    assert str(stage.uplink.failure) == "a mistake of ours"
+    assert stage.wires[0].closed
+
+
+def test_without_a_network_it_waits_and_can_be_stopped(stage):
+    stage.uplink.start()
+    assert stage.uplink.stop(timeout_s=5)
+    assert stage.uplink.failure is None

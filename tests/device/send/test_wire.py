@@ -1,0 +1,217 @@
+"""The connection, against a real Mosquitto over TLS 1.3 with client certificates."""
+
+import socket
+import ssl
+import threading
+import time
+
+import paho.mqtt.client as mqtt
+import pytest
+
+from device.send.ports import Acknowledged, Oversized, Received, Up, Will, WireError
+from device.send.wire import _INBOX_EVENTS, Broker, Wire, _Inbox
+from protocol import topics
+from protocol.presence import SESSION_BYTES, DevicePresence, encode_device_presence
+
+pytestmark = [pytest.mark.sockets, pytest.mark.system]
+
+
+def broker_of(site, name, *, ca="ca"):
+    cert, key = site.pem(name)
+    return Broker(host="127.0.0.1", port=site.port, ca=site.folder / f"{ca}.pem", cert=cert, key=key)
+
+
+def presence(*, online):
+    return encode_device_presence(
+        DevicePresence(
+            session=bytes(SESSION_BYTES),
+            online=online,
+            epoch=b"epoch-01",
+            oldest_seq=1,
+            newest_seq=0,
+            firmware="test",
+            trust_version=0,
+            policy_version=0,
+        )
+    )
+
+
+@pytest.fixture
+def dial(site, device):
+    """Opens wires and closes what is left of them."""
+    opened = []
+
+    def dial(name=None, *, ca="ca"):
+        name = name or device.hex()
+        wire = Wire.open(
+            broker=broker_of(site, name, ca=ca),
+            client_id=name,
+            subscriptions=(topics.HUB_PRESENCE, topics.receipts(device)),
+            will=Will(topic=topics.presence(device), payload=presence(online=False)),
+            notify=lambda: None,
+        )
+        opened.append(wire)
+        return wire
+
+    yield dial
+    for wire in opened:
+        wire.close()
+
+
+@pytest.fixture
+def listen(eventually):
+    """Collects events of a wire until one of the wanted type came; gives all of them."""
+
+    def listen(wire, wanted):
+        events = []
+
+        def came():
+            events.extend(wire.events())
+            return any(isinstance(event, wanted) for event in events)
+
+        eventually(came)
+        return events
+
+    return listen
+
+
+def test_up_comes_once_the_subscriptions_are_granted_then_what_is_retained(dial, listen, hub):
+    hub.start()
+    wire = dial()
+    events = listen(wire, Received)
+    assert isinstance(events[0], Up)
+    assert events[-1].topic == topics.HUB_PRESENCE
+    assert wire.ended is None
+
+
+def test_a_published_message_is_acknowledged_by_number(dial, listen, device):
+    wire = dial()
+    listen(wire, Up)
+    mid = wire.publish(topics.presence(device), b"", qos=1)
+    assert Acknowledged(mid=mid, ok=True) in listen(wire, Acknowledged)
+
+
+def test_a_message_that_the_broker_refuses_is_not_ok(dial, listen):
+    wire = dial()
+    listen(wire, Up)
+    mid = wire.publish("gatelight/1/trust", b"mine", qos=1, retain=True)
+    assert Acknowledged(mid=mid, ok=False) in listen(wire, Acknowledged)
+
+
+def test_nobody_there(site, dial):
+    site.kill()
+    with pytest.raises(WireError, match=r"127\.0\.0\.1"):
+        dial()
+
+
+# paho leaves the socket of a failed handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_of_another_authority_is_not_trusted(dial):
+    with pytest.raises(WireError, match="certificate"):
+        dial(ca="stranger-ca")
+
+
+def test_a_device_of_another_authority_is_not_let_in(dial, eventually):
+    # In TLS 1.3 the client learns only afterwards that its certificate was refused.
+    try:
+        wire = dial("stranger-ca")
+    except WireError:
+        return
+    eventually(lambda: wire.ended)
+
+
+def test_nothing_below_tls_1_3(site, dial):
+    context = ssl.create_default_context(cafile=site.folder / "ca.pem")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(*site.pem("hub"))
+    with (
+        socket.create_connection(("127.0.0.1", site.port)) as plain,
+        pytest.raises(ssl.SSLError),
+        context.wrap_socket(plain, server_hostname="127.0.0.1"),
+    ):
+        pass
+
+
+def test_a_killed_broker_is_noticed_at_once(site, dial, listen, eventually, device):
+    wire = dial()
+    listen(wire, Up)
+    site.kill()
+    started = time.monotonic()
+    eventually(lambda: wire.ended)
+    assert time.monotonic() - started < 4
+    assert wire.publish(topics.presence(device), b"", qos=1) is None
+
+
+def test_the_death_of_the_thread_is_noticed_within_a_second(dial, listen, eventually, monkeypatch):
+    wire = dial()
+    listen(wire, Up)
+    silenced = []
+    monkeypatch.setattr(threading, "excepthook", silenced.append)
+
+    def dies(*_):
+        raise RuntimeError("struct.error in the depths of the codec")
+
+    monkeypatch.setattr(wire._client, "_loop", dies)
+    started = time.monotonic()
+    eventually(lambda: wire.ended == "its thread has ended")
+    assert time.monotonic() - started < 4
+    assert silenced
+
+
+def test_goodbye_leaves_the_will_unsaid_and_a_cut_says_it(dial, listen, hub, eventually, device):
+    hub.start()
+    wire = dial()
+    listen(wire, Up)
+    wire.publish(topics.presence(device), presence(online=True), qos=1, retain=True)
+    listen(wire, Acknowledged)
+    wire.close()
+    wire = dial()
+    listen(wire, Up)
+    assert [said.online for said in hub.presences] == [True]
+    wire._client.socket().shutdown(socket.SHUT_RDWR)
+    eventually(lambda: len(hub.presences) > 1)
+    assert not hub.presences[-1].online
+
+
+def test_messages_that_are_too_long_never_reach_anybody(dial, listen, hub, device):
+    hub.start()
+    wire = dial()
+    listen(wire, Received)
+    hub.say(topics.receipts(device), bytes(100_000))
+    hub.say(topics.receipts(device), bytes(1_500))
+    hub.say(topics.receipts(device), b"short")
+    # The broker itself keeps the first one back, for it is over the packet size that we named.
+    assert listen(wire, Received) == [Oversized(), Received(topic=topics.receipts(device), payload=b"short")]
+
+
+def test_a_subscription_that_is_refused_ends_the_connection():
+    inbox = _Inbox(lambda: None)
+    refused = mqtt.ReasonCode(mqtt.PacketTypes.SUBACK, identifier=0x87)
+    inbox.on_subscribe(None, None, 1, [refused], None)
+    assert (inbox.ended, inbox.take_all()) == ("the broker refused a subscription", [])
+
+
+def test_the_inbox_is_bounded_and_gives_up_the_connection_rather_than_losing_a_puback():
+    calls = []
+    inbox = _Inbox(lambda: calls.append(1))
+    for mid in range(_INBOX_EVENTS):
+        inbox.on_publish(None, None, mid, mqtt.ReasonCode(mqtt.PacketTypes.PUBACK), None)
+    assert inbox.ended is None
+    inbox.on_publish(None, None, 999, mqtt.ReasonCode(mqtt.PacketTypes.PUBACK), None)
+    assert inbox.ended == "more events than can be kept"
+    assert len(inbox.take_all()) == _INBOX_EVENTS
+    assert len(calls) == _INBOX_EVENTS + 1
+
+
+@pytest.mark.slow
+def test_a_broker_that_takes_nothing_any_more_cannot_keep_us_from_closing(dial, listen, site, device):
+    wire = dial()
+    listen(wire, Up)
+    site.freeze()
+    for _ in range(300):
+        wire.publish(topics.checkins(device), bytes(65_536), qos=0)
+    started = time.monotonic()
+    wire.close()
+    assert time.monotonic() - started < 5
+    assert not wire._thread.is_alive()
+    wire.close()
