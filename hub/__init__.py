@@ -1,0 +1,1 @@
+"""The hub: receives check-ins from gates, keeps them, and gets them to the platform."""

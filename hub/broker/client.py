@@ -1,0 +1,196 @@
+"""Keeps one connection to the broker alive: sockets, TLS, keep-alive, back-off. `wire` knows the protocol.
+
+Bounds and what happens at them
+    inbox       `inbox_messages` or 16 MiB: the socket is not read until half of it was taken. TCP and the
+                receive maximum then hold the broker back; what it drops, devices send again.
+    to write    4 MiB: messages of QoS 0 are not sent and counted in `dropped`. Receipts are cumulative.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from hub.broker.backoff import pause_s
+from hub.broker.link import KEEP_ALIVE_S, Link
+from hub.broker.wire import BrokerError, MqttSession, Outgoing, Published
+
+_LOG: Final = logging.getLogger(__name__)
+_HANDSHAKE_S: Final = 15.0
+_PAUSE_CAP_S: Final = 10.0  # A hub is one client: a broker that came back is not crowded by it.
+_RECEIVE_MAX: Final = 2048  # In flight: 35k messages/s (the broker's limit) times a commit of 50 ms.
+_PACKET_BYTES_MAX: Final = 128 * 1024  # The largest message is 64 KiB; the rest is for topic and properties.
+_INBOX_BYTES: Final = 16 * 1024 * 1024
+_WRITE_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message taken from the inbox. `connection` says which connection its PUBACK belongs to."""
+
+    topic: str
+    payload: bytes
+    packet_id: int | None
+    connection: int
+    arrived_s: float
+    """Monotonic clock at the read that completed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What one connection says about us: `online` once subscribed, `offline` at its end or as the will."""
+
+    online: Outgoing
+    offline: Outgoing
+
+
+class BrokerClient:
+    """A connection that comes back by itself. `run` it in a task; take messages with `receive`."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        client_id: str,
+        filters: Iterable[str],
+        presence: Callable[[], Presence],
+        inbox_messages: int = 4096,
+        keep_alive_s: int = KEEP_ALIVE_S,
+    ) -> None:
+        self._host, self._port, self._tls = host, port, tls
+        self._client_id = client_id
+        self._filters = tuple(filters)
+        self._presence = presence
+        self._inbox_messages = inbox_messages
+        self._keep_alive_s = keep_alive_s
+        self._inbox: deque[Delivery] = deque()
+        self._inbox_bytes = 0
+        self._arrived = asyncio.Event()
+        self._link: Link | None = None
+        self._connections = 0
+        self.dropped = 0
+
+    @property
+    def ready(self) -> bool:
+        """Connected, subscribed and announced."""
+        return self._link is not None and self._link.ready.is_set() and not self._link.lost.is_set()
+
+    async def run(self) -> None:
+        """Connect, serve, connect again; ends only by cancellation, with an orderly farewell."""
+        attempt = 0
+        while True:
+            started_s = time.monotonic()
+            try:
+                await self._serve_one_connection()
+            except BrokerError as error:
+                _LOG.warning("broker_connection_over", extra={"reason": error.reason, "what": str(error)})
+            except OSError as error:  # TLS and time-outs too.
+                _LOG.warning("broker_unreachable", extra={"reason": type(error).__name__, "what": str(error)})
+            attempt = 0 if time.monotonic() - started_s > 2 * _PAUSE_CAP_S else attempt + 1
+            # Jitter needs no secrecy.
+            await asyncio.sleep(pause_s(attempt, cap_s=_PAUSE_CAP_S, draw=random.random()))  # noqa: S311
+
+    async def receive(self, *, messages_max: int, bytes_max: int, wait_s: float) -> list[Delivery]:
+        """What has arrived, in its order; waits up to `wait_s` for the first message, then takes no pause.
+
+        Ends before either bound is passed, but holds one message whatever its size; empty after `wait_s`.
+        """
+        if not self._inbox:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return []
+        taken: list[Delivery] = []
+        taken_bytes = 0
+        while self._inbox and len(taken) < messages_max:
+            taken_bytes += len(self._inbox[0].payload)
+            if taken and taken_bytes > bytes_max:
+                break
+            taken.append(self._inbox.popleft())
+        self._inbox_bytes -= sum(len(delivery.payload) for delivery in taken)
+        if (
+            self._link is not None
+            and len(self._inbox) <= self._inbox_messages // 2
+            and self._inbox_bytes <= _INBOX_BYTES // 2
+        ):
+            self._link.resume()
+        return taken
+
+    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """One write with all PUBACKs. Those of an older connection went with it: the devices send again."""
+        link = self._link
+        if link is None:
+            return
+        ids = [
+            delivery.packet_id
+            for delivery in deliveries
+            if delivery.packet_id is not None and delivery.connection == link.number
+        ]
+        if ids:
+            link.write(link.session.acknowledge(ids))
+
+    def publish(self, messages: Iterable[Outgoing]) -> bool:
+        """One write with all messages (QoS 0). False when they were dropped: not connected, or 4 MiB wait."""
+        link = self._link
+        packets = list(messages)
+        if link is None or not self.ready or link.waiting_bytes > _WRITE_BYTES:
+            self.dropped += len(packets)
+            return False
+        link.write(b"".join([link.session.publish(message) for message in packets]))
+        return True
+
+    async def _serve_one_connection(self) -> None:
+        self._connections += 1
+        presence = self._presence()
+        session = MqttSession(
+            client_id=self._client_id,
+            will=presence.offline,
+            keep_alive_s=self._keep_alive_s,
+            receive_max=_RECEIVE_MAX,
+            packet_bytes_max=_PACKET_BYTES_MAX,
+        )
+        link = Link(session=session, number=self._connections, on_data=self._take)
+        try:
+            async with asyncio.timeout(_HANDSHAKE_S):
+                await asyncio.get_running_loop().create_connection(lambda: link, self._host, self._port, ssl=self._tls)
+                self._link = link
+                link.write(session.connect())
+                await link.until(link.connected)
+                link.write(session.subscribe(self._filters))
+                await link.until(link.subscribed)
+            link.write(session.publish(presence.online))
+            link.ready.set()
+            _LOG.info("broker_ready", extra={"connection": link.number})
+            await link.stay_alive()
+        finally:
+            if self.ready:
+                link.write(session.publish(presence.offline) + session.disconnect())
+            self._link = None
+            await link.close()
+
+    def _take(self, link: Link, messages: list[Published]) -> None:
+        arrived_s = time.monotonic()
+        for message in messages:
+            self._inbox_bytes += len(message.payload)
+            self._inbox.append(
+                Delivery(
+                    topic=message.topic,
+                    payload=message.payload,
+                    packet_id=message.packet_id,
+                    connection=link.number,
+                    arrived_s=arrived_s,
+                )
+            )
+        if messages:
+            self._arrived.set()
+        if len(self._inbox) >= self._inbox_messages or self._inbox_bytes >= _INBOX_BYTES:
+            link.pause()

@@ -1,0 +1,81 @@
+"""What commands write to stdout: lines, tables, JSON; and how they reach configuration and store."""
+
+import argparse
+import json
+import os
+import pwd
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from hub.config import HubConfig, load
+from hub.registry.changes import Operator
+from hub.store.sqlite import SqliteStore, open_store
+
+DEFAULT_CONFIG: Final = Path("/etc/gatelight/hub.toml")
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- it has no public name.
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The option that every command has."""
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default: {DEFAULT_CONFIG}")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option of commands whose answer a machine may read."""
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+def config_of(args: argparse.Namespace) -> HubConfig:
+    """The configuration that `--config` names. Raises ConfigError."""
+    return load(args.config)
+
+
+@asynccontextmanager
+async def store_of(args: argparse.Namespace) -> AsyncIterator[SqliteStore]:
+    """The configured store. It is not checked for damage: a running hub has done that. Raises StoreError."""
+    store = await open_store(config_of(args).database, check=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def operator() -> Operator:
+    """Who runs this command: the person behind sudo, if there is one."""
+    who = os.environ.get("SUDO_USER")
+    if not who:
+        try:
+            who = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            who = f"uid {os.getuid()}"
+    return Operator(who=who, now_ms=time.time_ns() // 1_000_000)
+
+
+def write_line(text: str = "") -> None:
+    """One line to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def write_json(value: Any) -> None:
+    """One indented JSON document to stdout."""
+    write_line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell; titles alone when there is no row."""
+    lines = [tuple(titles), *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        write_line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def time_text(at_ms: int) -> str:
+    """A moment up to the year 9999 as ISO 8601 in UTC."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

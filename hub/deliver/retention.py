@@ -1,0 +1,58 @@
+"""The clock that forgets: subject, masked name and sealed bytes go when their time after the receipt is over."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hub.health import Health, Metrics
+from hub.store.errors import StoreWriteError
+from hub.store.ports import OutboxStore
+
+_LOG: Final = logging.getLogger(__name__)
+_EVERY_S: Final = 60.0
+_BEAT_S: Final = 10.0  # Well within the 30 s after which a loop counts as stalled.
+_BATCHES: Final = 50  # At most 50,000 rows a transaction, so that ingest never waits long.
+_HOUR_MS: Final = 3_600_000
+
+
+class Retention:
+    """Erases personal fields of receipted rows `personal_h` hours after they were received.
+
+    Bytes in quarantine, which people look at as evidence, stay for `quarantine_h`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: OutboxStore,
+        personal_h: int,
+        quarantine_h: int,
+        health: Health,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store, self._now_ms = store, now_ms
+        self._personal_ms, self._quarantine_ms = personal_h * _HOUR_MS, quarantine_h * _HOUR_MS
+        self._health, self._metrics = health, metrics
+
+    async def run(self) -> None:
+        """Every minute; ends only by cancellation or an error of ours."""
+        while True:
+            try:
+                await self.step()
+            except StoreWriteError as error:  # The next minute will do.
+                _LOG.error("retention_failed", extra={"what": str(error)})
+            for _ in range(round(_EVERY_S / _BEAT_S)):
+                self._health.beat("retention")
+                await asyncio.sleep(_BEAT_S)
+
+    async def step(self) -> None:
+        """Forget all that is due now, in transactions of bounded size."""
+        before_ms = self._now_ms() - self._personal_ms
+        while True:
+            taken = await self._store.forget_personal(received_before_ms=before_ms, limit_batches=_BATCHES)
+            self._metrics.forgotten.inc(taken)
+            if taken < _BATCHES:
+                break
+        await self._store.forget_quarantine(received_before_ms=self._now_ms() - self._quarantine_ms)

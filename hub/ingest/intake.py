@@ -1,0 +1,154 @@
+"""Delivery + what is known -> one message's part of a micro-batch: receive, verify and judge in order.
+
+Holds what the pure stages are asked about: heads, tails, presences and devices.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from hub.broker.client import Delivery
+from hub.ingest.directory import Directory, KnownDevice
+from hub.ingest.insist import Insist
+from hub.ingest.judge import Outcome, Standing, find_place, judge, needed_hashes
+from hub.ingest.microbatch import MicroBatch
+from hub.ingest.receive import CheckIns, PresenceSaid, Refused, read_payload, read_topic
+from hub.ingest.spools import Spool, Spools
+from hub.ingest.verify import verify
+from hub.model import DeviceState, QuarantineEntry
+from hub.store.ports import IngestStore
+from protocol.checkin import hash_of
+from protocol.presence import DevicePresence
+
+_LOG: Final = logging.getLogger(__name__)
+_PRESENCES_MAX: Final = 65_536  # The broker lets only certified devices speak; of more, the later are not kept.
+
+
+class Intake:
+    """The one judge of all messages, in the order of their arrival."""
+
+    def __init__(self, *, store: IngestStore, directory: Directory, insist: Insist) -> None:
+        self._store, self._directory, self._insist = store, directory, insist
+        self._spools = Spools(())
+        self._presences: dict[bytes, DevicePresence] = {}
+        self._unplaced: dict[bytes, tuple[bytes, int, bytes]] = {}
+
+    async def load(self) -> None:
+        """Heads and devices, once at start."""
+        self._spools = Spools(await self._insist.on(self._store.heads))
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """See what other processes changed in the registry."""
+        await self._insist.on(self._directory.refresh)
+
+    async def take(self, delivery: Delivery, batch: MicroBatch) -> None:
+        """Who says it, may they, and is it a message at all."""
+        from_topic = read_topic(delivery.topic)
+        if from_topic is None:
+            batch.refused["bad_topic"] += 1
+            return
+        device_id, leaf = from_topic
+        known = self._directory.find(device_id)
+        if leaf == "presence":
+            self._take_presence(device_id, delivery.payload, batch)
+        elif known is None:
+            batch.refused["unknown_device"] += 1
+        elif known.device.state is not DeviceState.ACTIVE:
+            batch.refused[known.device.state] += 1
+        else:
+            message = read_payload(leaf, delivery.payload)
+            if isinstance(message, CheckIns):
+                batch.received += len(message.entries)
+                await self._take_checkins(known, message, delivery.payload, batch)
+            elif isinstance(message, Refused):
+                _refuse(device_id, message, delivery.payload, batch)
+
+    def _take_presence(self, device_id: bytes, payload: bytes, batch: MicroBatch) -> None:
+        """Kept for unregistered devices too: they may be registered while they are connected."""
+        message = read_payload("presence", payload)
+        if isinstance(message, PresenceSaid):
+            if device_id in self._presences or len(self._presences) < _PRESENCES_MAX:
+                self._presences[device_id] = message.presence
+        else:
+            batch.refused["bad_presence"] += 1
+
+    async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
+        device = known.device
+        parts = verify(message.entries, device_id=device.device_id, key=known.key)
+        presence = self._presences.get(device.device_id)
+        current_epoch = presence.epoch if presence else self._spools.latest_epoch(device.device_id)
+        place = find_place(parts, current_epoch=current_epoch)
+        if place is None and current_epoch is None:
+            refused = Refused(reason="unplaced", detail="no entry says where it stands", keep=True)
+            _refuse(device.device_id, refused, payload, batch)
+            return
+        epoch, first = place or (current_epoch or b"", 0)
+        spool = self._spools.get(device.device_id, epoch)
+        if place is None:
+            first = spool.seq + 1
+            if not self._insisted(spool, payload):
+                batch.answer(spool)
+                return
+        needed = needed_hashes(parts, first=first, seq=spool.seq, hash_=spool.hash)
+        standing = Standing(
+            device_id=device.device_id,
+            place_id=device.place_id,
+            gate_id=device.gate_id,
+            epoch=epoch,
+            seq=spool.seq,
+            hash=spool.hash,
+            hashes=await self._hashes(spool, needed) if needed else {},
+            oldest_seq=presence.oldest_seq if presence and presence.epoch == epoch else None,
+        )
+        self._apply(spool, judge(parts, first=first, standing=standing), batch)
+
+    def _insisted(self, spool: Spool, payload: bytes) -> bool:
+        """Whether the device sends this unreadable message again although it was told the head."""
+        now = (spool.epoch, spool.seq, hash_of(payload))
+        if self._unplaced.pop(spool.device_id, None) == now:
+            return True
+        self._unplaced[spool.device_id] = now
+        return False
+
+    def _apply(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> None:
+        if outcome.seq != spool.seq:
+            spool.move(seq=outcome.seq, hash_=outcome.hash)
+            self._spools.keep(spool)
+            self._spools.remember(spool, outcome.rows)
+        batch.add(spool, outcome)
+        device = spool.device_id.hex()
+        if outcome.fork:
+            entry = outcome.quarantine[-1]
+            self._directory.quarantine(spool.device_id, entry.detail)
+            _LOG.error("fork", extra={"device": device, "epoch": spool.epoch.hex(), "seq": entry.seq})
+        if outcome.gap is not None:
+            gap = outcome.gap
+            _LOG.error("gap", extra={"device": device, "from_seq": gap.from_seq, "to_seq": gap.to_seq})
+
+    async def _hashes(self, spool: Spool, seqs: Iterable[int]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        for seq in seqs:
+            known = self._spools.tail_hash(spool, seq) or await self._stored_hash(spool, seq)
+            if known is not None:
+                found[seq] = known
+        return found
+
+    async def _stored_hash(self, spool: Spool, seq: int) -> bytes | None:
+        return await self._insist.on(lambda: self._store.find_hash(spool.device_id, spool.epoch, seq))
+
+
+def _refuse(device_id: bytes, refused: Refused, payload: bytes, batch: MicroBatch) -> None:
+    """A message that is none: counted, and kept as evidence if it came as check-ins."""
+    batch.refused[refused.reason] += 1
+    if refused.keep:
+        batch.quarantine.append(
+            QuarantineEntry(
+                device_id=device_id,
+                epoch=None,
+                seq=None,
+                reason=refused.reason,
+                detail=refused.detail,
+                data=payload,
+            )
+        )

@@ -1,0 +1,82 @@
+"""CheckIns -> Genuine | Poison, each entry. Stage 2 of ingest. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub.ingest.receive import Unreadable
+from protocol.checkin import CheckIn, SealedCheckIn, hash_of, verify_checkin
+from protocol.errors import SignatureError
+from protocol.keys import VerifyKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Genuine:
+    """A check-in that this device's key signed, or that the signed one after it names by its hash.
+
+    Built by `verify` only. An own signature that was covered is checked before the check-in is forwarded.
+    """
+
+    sealed: SealedCheckIn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poison:
+    """An entry that can never be stored. `claimed` is what it says, unproved; None if it cannot be read."""
+
+    data: bytes
+    hash: bytes
+    reason: str
+    detail: str
+    claimed: CheckIn | None
+
+
+Part = Genuine | Poison
+
+
+def verify(entries: Sequence[SealedCheckIn | Unreadable], *, device_id: bytes, key: VerifyKey) -> tuple[Part, ...]:
+    """What is believed of a message, in its order, with as few signature checks as its chain allows.
+
+    From the last entry back to the first:
+
+    1. It can be read, else it is poison (`malformed`, `limit`, `unsupported`).
+    2. It names the key and the id of the device whose topic it came by (`unknown_key`, `wrong_device`).
+    3. The genuine entry after it names it by its hash, or else its own signature is right (`bad_signature`).
+
+    So a sound message costs one signature check, and after a wrong one the next entry stands for itself.
+    """
+    parts: list[Part] = []
+    vouched: bytes | None = None
+    for entry in reversed(entries):
+        part = _verify_one(entry, device_id=device_id, key=key, vouched=vouched)
+        vouched = part.sealed.checkin.prev if isinstance(part, Genuine) else None
+        parts.append(part)
+    parts.reverse()
+    return tuple(parts)
+
+
+def _verify_one(entry: SealedCheckIn | Unreadable, *, device_id: bytes, key: VerifyKey, vouched: bytes | None) -> Part:
+    # 1.
+    if isinstance(entry, Unreadable):
+        return Poison(
+            data=entry.data,
+            hash=hash_of(entry.data),
+            reason=entry.reason,
+            detail=entry.detail,
+            claimed=None,
+        )
+    # 2.
+    if entry.kid != key.kid:
+        return _poison(entry, "unknown_key", f"signed by key {entry.kid.hex()}")
+    if entry.checkin.device != device_id:
+        return _poison(entry, "wrong_device", f"of device {entry.checkin.device.hex()}")
+    # 3.
+    if entry.hash != vouched:
+        try:
+            verify_checkin(entry, key=key)
+        except SignatureError as error:
+            return _poison(entry, error.reason, str(error))
+    return Genuine(sealed=entry)
+
+
+def _poison(entry: SealedCheckIn, reason: str, detail: str) -> Poison:
+    return Poison(data=entry.data, hash=entry.hash, reason=reason, detail=detail, claimed=entry.checkin)

@@ -1,0 +1,1 @@
+"""Where check-ins stay: the port, its errors, and the SQLite store behind it."""

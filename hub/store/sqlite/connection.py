@@ -1,0 +1,107 @@
+"""The two connections of a SQLite store, and its transactions.
+
+The writer's statements run one transaction at a time; the reader never waits for it (WAL). Each hand-over to
+aiosqlite's threads costs tens of microseconds, so a step hands over all its rows in one `executemany`.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from hub.store.errors import StoreOpenError, StoreWriteError
+
+BUSY_S: Final = 5.0
+"""How long a statement waits for another process, such as the command line, to finish its transaction."""
+
+# FULL: in WAL mode, NORMAL may roll back committed rows when power is lost.
+# secure_delete: forgotten personal data is overwritten, not only unlinked.
+_WRITER_PRAGMAS: Final = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+_READER_PRAGMAS: Final = ("query_only = ON",)
+
+
+class Connections:
+    """A writer and a reader on one file. Built by `connect`."""
+
+    def __init__(self, *, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One `BEGIN IMMEDIATE` transaction on the writer; any exception undoes it.
+
+        Raises:
+            StoreWriteError: SQLite refused; nothing was written.
+        """
+        async with self._writing:
+            try:
+                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
+                yield self._writer
+                await self._writer.commit()
+            except BaseException as error:
+                # Statements queue up for the writer's thread, so this runs after whatever was cancelled.
+                await self._writer.rollback()
+                if isinstance(error, sqlite3.Error | OverflowError):
+                    raise StoreWriteError(f"the database refused a transaction: {error}") from error
+                raise
+
+    async def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, on the reader.
+
+        Raises:
+            StoreWriteError: SQLite refused.
+        """
+        try:
+            return [tuple(row) for row in await self._reader.execute_fetchall(sql, parameters)]
+        except sqlite3.Error as error:
+            raise StoreWriteError(f"the database refused a query: {error}") from error
+
+    async def data_version(self) -> int:
+        """SQLite's counter of other connections' commits, seen from the writer: its own do not count."""
+        async with self._writing:
+            rows = await self._writer.execute_fetchall("PRAGMA data_version")
+        return int(next(iter(rows))[0])
+
+    async def truncate_wal(self) -> None:
+        """Move everything from the WAL into the database and empty it, as far as readers allow."""
+        async with self._writing:
+            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def close(self) -> None:
+        """Close both connections; the writer last, so that it empties the WAL."""
+        try:
+            await self._reader.close()
+        finally:
+            async with self._writing:
+                await self._writer.close()
+
+
+async def connect(path: Path) -> Connections:
+    """Open a migrated file.
+
+    Raises:
+        StoreOpenError: SQLite refused.
+    """
+    opened: list[aiosqlite.Connection] = []
+    try:
+        for pragmas in (_WRITER_PRAGMAS, _READER_PRAGMAS):
+            # No implicit transactions: `transaction` begins and ends each one itself.
+            connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+            opened.append(connection)
+            for pragma in pragmas:
+                await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except BaseException as error:
+        # An open aiosqlite connection is a thread that would keep the process alive.
+        for connection in opened:
+            await connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreOpenError(f"{path} cannot be opened: {error}") from error
+        raise
+    writer, reader = opened
+    return Connections(writer=writer, reader=reader)

@@ -1,0 +1,50 @@
+"""A whole SQLite store: open it, use its four ports, close it."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from hub.store.errors import StoreOpenError
+from hub.store.migrate import migrate, migrations
+from hub.store.sqlite.connection import connect
+from hub.store.sqlite.ingest import SqliteIngest
+from hub.store.sqlite.outbox import SqliteOutbox
+from hub.store.sqlite.registry import SqliteRegistry
+from hub.store.sqlite.reports import SqliteReports
+
+
+class SqliteStore(SqliteIngest, SqliteOutbox, SqliteRegistry, SqliteReports):
+    """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
+
+    async def close(self) -> None:
+        """Let go of the database; everything committed stays."""
+        await self._connections.close()
+
+
+async def open_store(path: Path, *, create: bool = False, check: bool = True) -> SqliteStore:
+    """Open the database at `path`, after checking and migrating it. The caller closes it.
+
+    Args:
+        path: the file. Its directory also gets SQLite's `-wal` and `-shm` files.
+        create: make the file when it is missing, readable by its owner only.
+        check: read the whole file for damage first; the hub does, a single command need not.
+
+    Raises:
+        SchemaTooNewError: a newer Gatelight wrote it.
+        StoreCorruptError: it is damaged, or no database, or another program's.
+        StoreOpenError: it is missing or cannot be used.
+    """
+    await asyncio.to_thread(_prepare, path, create=create, check=check)
+    return SqliteStore(await connect(path))
+
+
+def _prepare(path: Path, *, create: bool, check: bool) -> None:
+    flags = os.O_RDWR | (os.O_CREAT if create else 0)
+    try:
+        os.close(os.open(path, flags, 0o600))
+    except FileNotFoundError as error:
+        what = "its directory does not exist" if create else "create it with `gatelight-hub init`"
+        raise StoreOpenError(f"there is no database at {path}: {what}") from error
+    except OSError as error:
+        raise StoreOpenError(f"{path} cannot be opened: {error.strerror}") from error
+    migrate(path, steps=migrations(), check=check)

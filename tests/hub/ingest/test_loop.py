@@ -1,0 +1,265 @@
+"""Stories of the whole loop with a store in memory."""
+
+import random
+
+import pytest
+
+from hub.model import DeviceState
+from hub.store.errors import HeadConflictError
+from protocol.checkin import GENESIS, encode_message, hash_of
+
+
+async def test_receipts_follow_the_commit(site, gate):
+    gate.make(3)
+    receipts = await site.run((gate.topic(), gate.message(1, 3)))
+    receipt = receipts[gate.device]
+    assert (receipt.epoch, receipt.seq, receipt.hash) == (gate.epoch, 3, hash_of(gate.chain[2]))
+    assert site.store.stored(gate) == gate.chain
+    assert site.broker.acknowledged == [1]
+    assert site.stored == 1
+    assert sum(count.n for count in site.store.counts) == 3
+
+
+async def test_nothing_leaves_before_the_commit_and_a_full_disk_loses_nothing(site, gate):
+    gate.make(2)
+    site.store.failures = 3
+    seen = []
+    site.on_sleep = lambda: seen.append(
+        (list(site.broker.acknowledged), len(site.broker.published), site.health.troubles())
+    )
+    await site.run((gate.topic(), gate.message(1, 2)))
+    assert seen == [([], 0, {"database": "the disk is full"})] * 3
+    assert site.slept_s == sorted(site.slept_s)
+    assert site.store.stored(gate) == gate.chain
+    assert site.broker.acknowledged == [1]
+    assert site.health.troubles() == {}
+    assert site.metric("store_failures_total") == 3
+
+
+async def test_many_messages_are_one_commit_and_one_receipt_a_device(site, gate, make_gate):
+    other = make_gate("other")
+    site.store.register(other)
+    await site.ingest.load()
+    gate.make(9)
+    other.make(2)
+    receipts = await site.run(
+        (gate.topic(), gate.message(1, 3)),
+        (other.topic(), other.message(1, 2)),
+        (gate.topic(), gate.message(4, 6)),
+        (gate.topic(), gate.message(7, 9)),
+    )
+    assert len(site.store.commits) == 1
+    assert {device: receipt.seq for device, receipt in receipts.items()} == {gate.device: 9, other.device: 2}
+    assert site.broker.acknowledged == [1, 2, 3, 4]
+    assert len(site.store.commits[0].heads) == 2
+
+
+async def test_a_resend_is_received_again_without_a_commit(site, gate):
+    gate.make(4)
+    await site.run((gate.topic(), gate.message(1, 4)))
+    receipts = await site.run((gate.topic(), gate.message(1, 4)), (gate.topic(), gate.message(2, 3)))
+    assert receipts[gate.device].seq == 4
+    assert len(site.store.commits) == 1
+    assert site.metric("checkins_duplicate_total") == 6
+    assert site.store.lookups == 0
+
+
+async def test_after_a_restart_old_messages_are_compared_with_the_store(site, gate):
+    gate.make(4)
+    twin = gate.copy()
+    del twin.chain[2:]
+    twin.make(1, code=bytes(16))
+    await site.run((gate.topic(), gate.message(1, 4)))
+    site.start()
+    await site.ingest.load()
+    assert (await site.run((gate.topic(), gate.message(2, 3))))[gate.device].seq == 4
+    assert site.store.lookups == 1
+    assert await site.run((gate.topic(), twin.message(3, 3))) == {}
+    assert site.store.registered[gate.device].state is DeviceState.QUARANTINED
+
+
+async def test_a_fork_stops_the_device_and_keeps_both(site, gate):
+    gate.make(2)
+    twin = gate.copy()
+    gate.make(2)
+    twin.make(2, code=bytes(16))
+    receipts = await site.run(
+        (gate.topic(), gate.message(1, 3)),
+        (gate.topic(), twin.message(3, 4)),
+        (gate.topic(), gate.message(4, 4)),
+    )
+    assert receipts == {}
+    assert site.store.stored(gate) == gate.chain[:3]
+    assert [(entry.reason, entry.data) for entry in site.store.quarantine] == [("fork", twin.chain[2])]
+    device = site.store.registered[gate.device]
+    assert device.state is DeviceState.QUARANTINED
+    assert "fork" in device.reason
+    assert site.metric("forks_total") == 1
+    assert site.metric("refused_total", reason="quarantined") == 1
+    assert site.broker.acknowledged == [1, 2, 3]
+    assert await site.run((gate.topic(), gate.message(4, 4))) == {}
+
+
+@pytest.mark.parametrize("state", [DeviceState.REVOKED, DeviceState.QUARANTINED])
+async def test_a_stopped_device_gets_no_receipt_and_no_row(site, gate, state):
+    site.store.register(gate, state)
+    await site.ingest.load()
+    gate.make(1)
+    assert await site.run((gate.topic(), gate.message(1, 1))) == {}
+    assert not site.store.commits
+    assert site.metric("refused_total", reason=state.value) == 1
+
+
+async def test_a_revocation_by_another_process_is_seen_within_half_a_second(site, gate):
+    gate.make(2)
+    await site.run((gate.topic(), gate.message(1, 1)))
+    site.store.register(gate, DeviceState.REVOKED)
+    site.ingest._refreshed_s -= 0.5
+    assert await site.run((gate.topic(), gate.message(2, 2))) == {}
+    assert site.store.stored(gate) == gate.chain[:1]
+
+
+async def test_an_unknown_device_leaves_no_trace_but_a_count(site, make_gate):
+    stranger = make_gate("stranger")
+    stranger.make(1)
+    assert await site.run((stranger.topic(), stranger.message(1, 1))) == {}
+    assert not site.store.commits
+    assert site.metric("refused_total", reason="unknown_device") == 1
+
+
+async def test_a_device_may_be_released_and_goes_on(site, gate):
+    gate.make(2)
+    site.store.register(gate, DeviceState.QUARANTINED)
+    await site.ingest.load()
+    await site.run((gate.topic(), gate.message(1, 1)))
+    site.store.register(gate)
+    await site.ingest.load()
+    assert (await site.run((gate.topic(), gate.message(1, 2))))[gate.device].seq == 2
+
+
+async def test_what_lies_too_far_ahead_is_answered_with_the_head(site, gate):
+    gate.make(6)
+    await site.run((gate.topic(), gate.message(1, 2)))
+    receipts = await site.run((gate.topic(), gate.message(5, 6)))
+    assert (receipts[gate.device].seq, receipts[gate.device].hash) == (2, hash_of(gate.chain[1]))
+    assert len(site.store.commits) == 1
+    assert site.metric("stopped_total") == 1
+
+
+async def test_a_new_spool_that_begins_too_late_is_answered_with_zero(site, gate):
+    gate.make(3)
+    receipt = (await site.run((gate.topic(), gate.message(3, 3))))[gate.device]
+    assert (receipt.epoch, receipt.seq, receipt.hash) == (gate.epoch, 0, GENESIS)
+
+
+async def test_a_gap_that_the_device_cannot_fill_is_noted(site, gate):
+    gate.make(6)
+    await site.run((gate.topic(), gate.message(1, 2)))
+    receipts = await site.run((gate.topic("presence"), gate.presence(5)), (gate.topic(), gate.message(5, 6)))
+    assert receipts[gate.device].seq == 6
+    assert [(gap.from_seq, gap.to_seq) for gap in site.store.gaps] == [(3, 4)]
+    assert site.metric("gaps_total") == 1
+
+
+async def test_a_new_epoch_begins_at_one_beside_the_old_one(site, gate, make_gate):
+    gate.make(2)
+    again = make_gate("gate", epoch="second")
+    again.make(2)
+    await site.run((gate.topic(), gate.message(1, 2)))
+    receipt = (await site.run((again.topic(), again.message(1, 2))))[gate.device]
+    assert (receipt.epoch, receipt.seq) == (again.epoch, 2)
+    assert site.store.stored(gate) == gate.chain
+    assert site.store.stored(again) == again.chain
+
+
+async def test_what_is_no_message_is_kept_raw_and_not_receipted(site, gate):
+    assert await site.run((gate.topic(), b"nonsense")) == {}
+    entry = site.store.quarantine[0]
+    assert (entry.device_id, entry.epoch, entry.seq, entry.data) == (gate.device, None, None, b"nonsense")
+    assert site.broker.acknowledged == [1]
+
+
+async def test_poison_that_nothing_places_is_asked_for_again_and_then_counts(site, gate):
+    gate.make(2)
+    await site.run((gate.topic(), gate.message(1, 1)))
+    poison = encode_message([b"rot"])
+    first = await site.run((gate.topic(), poison))
+    assert first[gate.device].seq == 1
+    assert not site.store.quarantine
+    second = await site.run((gate.topic(), poison))
+    assert (second[gate.device].seq, second[gate.device].hash) == (2, hash_of(b"rot"))
+    assert [entry.reason for entry in site.store.quarantine] == ["malformed"]
+
+
+async def test_poison_from_a_device_that_never_said_anything_is_kept_raw(site, gate):
+    assert await site.run((gate.topic(), encode_message([b"rot"]))) == {}
+    assert site.metric("refused_total", reason="unplaced") == 1
+    assert site.store.quarantine[0].epoch is None
+
+
+async def test_a_record_after_a_rotten_one_is_stored_also_after_a_restart(site, gate):
+    gate.make(3)
+    rotten = gate.chain[1][:-1] + bytes([gate.chain[1][-1] ^ 1])
+    await site.run((gate.topic(), encode_message([gate.chain[0], rotten])))
+    site.start()
+    await site.ingest.load()
+    assert (await site.run((gate.topic(), gate.message(3, 3))))[gate.device].seq == 3
+    assert site.store.stored(gate) == [gate.chain[0], gate.chain[2]]
+
+
+@pytest.mark.parametrize(("topic", "reason"), [("gatelight/1/other", "bad_topic"), ("presence", "bad_presence")])
+async def test_other_nonsense_is_counted(site, gate, topic, reason):
+    await site.run((gate.topic(topic) if topic == "presence" else topic, b"\xff"))
+    assert site.metric("refused_total", reason=reason) == 1
+    assert site.broker.acknowledged == [1]
+    assert not site.store.commits
+
+
+async def test_receipts_that_the_connection_does_not_take_are_counted(site, gate):
+    gate.make(1)
+    site.broker.up = False
+    await site.run((gate.topic(), gate.message(1, 1)))
+    assert site.metric("receipts_dropped_total") == 1
+    assert site.store.stored(gate) == gate.chain
+
+
+async def test_another_writer_ends_the_loop(site, gate):
+    gate.make(2)
+    await site.run((gate.topic(), gate.message(1, 1)))
+    site.store.heads_by_spool.clear()
+    with pytest.raises(HeadConflictError):
+        await site.run((gate.topic(), gate.message(2, 2)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_day_at_a_bad_site(make_site, make_gate, make_memory_store, hub_key, seed):
+    """Messages lost and doubled, hub killed, disk full: every check-in of three gates is stored once, in order."""
+    rng = random.Random(seed)
+    store = make_memory_store()
+    gates = [make_gate(f"gate {n}") for n in range(3)]
+    for gate in gates:
+        gate.make(60)
+        store.register(gate)
+    site = make_site(store, hub_key)
+    await site.ingest.load()
+    receipted = {gate.device: 0 for gate in gates}
+    while any(seq < 60 for seq in receipted.values()):
+        messages = []
+        for gate in gates:
+            start = receipted[gate.device] + 1
+            for _ in range(rng.randint(0, 4)):
+                end = min(60, start + rng.randint(0, 9))
+                if start <= end and rng.random() > 0.2:
+                    messages += [(gate.topic(), gate.message(start, end))] * rng.choice((1, 1, 2))
+                start = end + 1
+        store.failures = rng.choice((0, 0, 0, 2))
+        for device, receipt in (await site.run(*messages)).items():
+            if rng.random() > 0.3:
+                receipted[device] = max(receipted[device], receipt.seq)
+        if rng.random() < 0.2:
+            site.start()
+            await site.ingest.load()
+    for gate in gates:
+        assert store.stored(gate) == gate.chain
+    assert not (store.quarantine)
+    assert not (store.gaps)

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hub.config import ConfigError, in_force, load
+
+TEXT = """
+hub_id = "00112233445566ff"
+database = "data/hub.db"
+[keys]
+signing = "hub.key"
+root = "/etc/root.pub"
+[trust]
+bundle = "trust.bundle"
+[broker]
+host = "broker.local"
+ca = "ca.pem"
+cert = "hub.pem"
+key = "hub-tls.key"
+[platform]
+url = "https://platform.example/api"
+ca = "ca.pem"
+cert = "hub.pem"
+key = "hub-tls.key"
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "hub.toml"
+
+    def write(text):
+        path.write_text(text, encoding="utf-8")
+        return load(path)
+
+    return write
+
+
+def test_paths_are_relative_to_the_file_and_defaults_are_filled_in(config, tmp_path):
+    found = config(TEXT)
+    assert found.hub == bytes.fromhex("00112233445566ff")
+    assert found.database == tmp_path / "data" / "hub.db"
+    assert found.keys.root == Path("/etc/root.pub")
+    assert (found.broker.port, found.http.host, found.http.port) == (8883, "127.0.0.1", 8080)
+    assert (found.retention.personal_h, found.retention.quarantine_h) == (24, 720)
+    assert tmp_path / "trust.bundle" in found.files
+    assert len(found.files) == 9
+
+
+def test_what_is_in_force_shows_every_value(config):
+    shown = json.loads(in_force(config(TEXT + "[retention]\npersonal_h = 2\n")))
+    assert shown["retention"] == {"personal_h": 2, "quarantine_h": 720}
+    assert shown["broker"]["port"] == 8883
+    assert shown["keys"]["root"] == "/etc/root.pub"
+
+
+def test_an_unknown_key_is_named_with_its_table(config):
+    with pytest.raises(ConfigError, match=r"hub\.toml.*`colour`.*broker"):
+        config(TEXT.replace("[broker]", '[broker]\ncolour = "red"'))
+    with pytest.raises(ConfigError, match="`extra`"):
+        config("extra = 1\n" + TEXT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('hub_id = "00112233445566ff"\n', "", "hub_id"),
+        ('hub_id = "00112233445566ff"', 'hub_id = "00112233445566FF"', "hub_id"),
+        ('hub_id = "00112233445566ff"', 'hub_id = "00112233445566ff\\n"', "hub_id"),
+        ('host = "broker.local"', 'host = ""', "broker.host"),
+        ('host = "broker.local"', 'host = "b"\nport = 0', "broker.port"),
+        ('host = "broker.local"', 'host = "b"\nport = "1"', "broker.port"),
+        ("https://platform.example/api", "http://platform.example", "platform.url"),
+        ("https://platform.example/api", "https://platform.example/api?x", "platform.url"),
+        ('root = "/etc/root.pub"', "root = 5", "keys.root"),
+        ("[trust]", "[retention]\npersonal_h = -1\n[trust]", "retention.personal_h"),
+        ("[trust]", "[http]\nport = 70000\n[trust]", "http.port"),
+    ],
+)
+def test_a_wrong_value_is_named(config, old, new, named):
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        config(TEXT.replace(old, new, 1))
+
+
+def test_a_file_that_is_missing_or_no_toml(config, tmp_path):
+    with pytest.raises(ConfigError, match="nowhere"):
+        load(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match=r"hub\.toml"):
+        config("[[[")
+    (tmp_path / "hub.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="utf-8"):
+        load(tmp_path / "hub.toml")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"a=" * 5000, b"x = " + b"[" * 3000, b"#" * 70_000])
+def test_hostile_files_are_errors_not_crashes(tmp_path, data):
+    path = tmp_path / "hub.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=r"hub\.toml"):
+        load(path)
