@@ -1,0 +1,133 @@
+"""One gate as the sandbox meets it: a process, its camera's socket, and the lines that it logs."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.sandbox.crowd import Scan
+from deploy.sandbox.process import Process
+
+REPLY_S = 2.0
+REPLY_BYTES = 4_096
+RECENT_SCANS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePlan:
+    """Where one gate stands and how it is reached."""
+
+    device_id: bytes
+    place: str
+    place_name: str
+    gate: str
+    direction: str
+    config: Path
+    camera_socket: Path
+
+
+class SandboxGate:
+    """A gate's process with everything it has said. Satisfies `crowd.Lane`.
+
+    `scans` keeps every answer of the run: the proof compares each with the platform's row.
+    """
+
+    def __init__(self, plan: GatePlan, *, command: list[str], log_file: Path) -> None:
+        self.plan = plan
+        self.scans: list[Scan] = []
+        self.colours: Counter[str] = Counter()
+        self.recent_s: deque[float] = deque(maxlen=RECENT_SCANS)
+        self.process = Process(name=plan.gate, command=command, log_file=log_file, on_line=self._hear)
+        self._answers: asyncio.Queue[Scan] = asyncio.Queue()
+        self._link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def show(self, texts: Sequence[str]) -> None:
+        """Holds these codes before the camera.
+
+        Raises:
+            OSError: the camera is not there.
+        """
+        await self._tell({"show": texts[0] if len(texts) == 1 else list(texts)})
+
+    async def clear(self) -> None:
+        """Takes everything away.
+
+        Raises:
+            OSError: the camera is not there.
+        """
+        await self._tell({"clear": True})
+
+    def forget_answers(self) -> None:
+        """Drops answers that nobody waits for any more."""
+        while not self._answers.empty():
+            self._answers.get_nowait()
+
+    async def answer(self, *, timeout_s: float) -> Scan | None:
+        """The next answer, or None in time."""
+        try:
+            return await asyncio.wait_for(self._answers.get(), timeout_s)
+        except TimeoutError:
+            return None
+
+    async def camera_ready(self) -> bool:
+        """Whether the camera takes commands, which is when people may come."""
+        try:
+            await self.clear()
+        except OSError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Lets go of the camera."""
+        link, self._link = self._link, None
+        if link is not None:
+            link[1].close()
+            with contextlib.suppress(OSError):
+                await link[1].wait_closed()
+
+    async def _tell(self, command: dict[str, object]) -> None:
+        try:
+            if self._link is None:
+                self._link = await asyncio.open_unix_connection(str(self.plan.camera_socket), limit=REPLY_BYTES)
+            reader, writer = self._link
+            writer.write(json.dumps(command).encode("utf-8") + b"\n")
+            await writer.drain()
+            reply = json.loads(await asyncio.wait_for(reader.readline(), REPLY_S) or b"null")
+        except (OSError, ValueError) as error:
+            await self.close()
+            raise ConnectionError(f"{self.plan.gate}: the camera is away: {error}") from error
+        if not isinstance(reply, dict) or reply.get("ok") is not True:
+            await self.close()
+            raise ConnectionError(f"{self.plan.gate}: the camera said {reply!r}")
+
+    def _hear(self, line: str) -> None:
+        scan = parse_scan(line)
+        if scan is None:
+            return
+        self.scans.append(scan)
+        self.colours[scan.colour] += 1
+        self.recent_s.append(asyncio.get_running_loop().time())
+        self._answers.put_nowait(scan)
+
+
+def parse_scan(line: str) -> Scan | None:
+    """A log line -> Scan; None for every other line."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or fields.get("event") != "scan":
+        return None
+    seq, spool = fields.get("seq"), fields.get("spool")
+    light_ms = fields.get("frame_to_light_ms")
+    return Scan(
+        seq=seq if isinstance(seq, int) else None,
+        colour=str(fields.get("colour")),
+        verdict=str(fields.get("verdict")),
+        reason=str(fields.get("reason")),
+        frame_to_light_ms=float(light_ms) if isinstance(light_ms, int | float) else None,
+        spool=spool if isinstance(spool, int) else None,
+    )

@@ -1,0 +1,55 @@
+-- The stand-in platform's tables. Rows are only ever added.
+CREATE TABLE IF NOT EXISTS batches (
+    batch_id BLOB PRIMARY KEY,
+    hub BLOB NOT NULL,
+    content_hash BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    answer BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS checkins (
+    id INTEGER PRIMARY KEY,
+    batch_id BLOB NOT NULL,
+    device BLOB NOT NULL,
+    epoch BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    prev BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    direction INTEGER NOT NULL,
+    colour INTEGER NOT NULL,
+    verdict INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    issuer_kid BLOB,
+    person INTEGER,
+    sealed BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    UNIQUE (device, epoch, seq)
+);
+
+-- A check-in that came once more in another batch. Kept apart, so that rows count people's showings.
+CREATE TABLE IF NOT EXISTS again (
+    id INTEGER PRIMARY KEY,
+    batch_id BLOB NOT NULL,
+    device BLOB NOT NULL,
+    epoch BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY,
+    batch_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    received_ms INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS people (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+);

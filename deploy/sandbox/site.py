@@ -1,0 +1,249 @@
+"""A whole site: broker, platform, hub and gates, as processes, with real keys, TLS and databases.
+
+::
+
+    async with Site(folder, gates=2) as site:
+        await site.crowd(crowd_of(100, seed=1)).run()
+        site.kill("hub")
+        await site.wait_settled(timeout_s=60)
+        assert (await site.proof()).holds
+
+Whatever dies unasked is started again after a second, as systemd would, and counted. `stop` ends every
+process by its id; if this process dies itself, the kernel ends them.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from deploy.sandbox.crowd import Crowd, CrowdCount, Passage
+from deploy.sandbox.gate import SandboxGate
+from deploy.sandbox.layout import Layout, device_command, lay_out
+from deploy.sandbox.people import Person
+from deploy.sandbox.phone import Phones
+from deploy.sandbox.process import Process
+from deploy.sandbox.proof import Proof, prove
+from deploy.sandbox.readings import (
+    ReadingError,
+    get_json,
+    read_gate,
+    read_hub,
+    read_metrics,
+    read_platform,
+    run_command,
+)
+
+START_S = 30.0
+POLL_S = 0.05
+SETTLE_POLL_S = 0.3
+
+
+class SiteError(Exception):
+    """The site did not come up; the message holds the log's end of the part that failed."""
+
+
+class Site:
+    """One site in one folder.
+
+    Args:
+        folder: empty or not there yet; gets everything, logs too.
+        gates: how many.
+    """
+
+    def __init__(self, folder: Path, *, gates: int = 2) -> None:
+        self.layout: Layout = lay_out(folder, gates=gates, now=dt.datetime.now(dt.UTC))
+        layout = self.layout
+        self.broker = Process(name="broker", command=layout.broker_command, log_file=layout.log("broker"))
+        self.platform = Process(name="platform", command=layout.platform_command, log_file=layout.log("platform"))
+        self.hub = Process(name="hub", command=layout.hub_command, log_file=layout.log("hub"))
+        self.gates = [
+            SandboxGate(
+                entry.plan,
+                command=device_command(entry.plan, "run"),
+                log_file=layout.log(entry.plan.gate),
+            )
+            for entry in layout.gates
+        ]
+        self.count = CrowdCount()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Starts it; nothing is left running when that fails."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The sandbox's own HTTP client.
+
+        Raises:
+            SiteError: the site is not started.
+        """
+        if self._session is None:
+            raise SiteError("the site is not started")
+        return self._session
+
+    @property
+    def processes(self) -> list[Process]:
+        """Every part, in the order in which they start."""
+        return [self.broker, self.platform, *(gate.process for gate in self.gates), self.hub]
+
+    async def start(self) -> None:
+        """Starts everything; returns when people may come.
+
+        Raises:
+            SiteError: a part did not come up.
+        """
+        self._session = aiohttp.ClientSession()
+        for process in (self.broker, self.platform, *(gate.process for gate in self.gates)):
+            process.start()
+        # Gates and platform come up while the operator's commands run.
+        await self._register()
+        self.hub.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._until_ready(self.platform, self._answers(f"{self.layout.pages_url}/v1/summary")))
+            tasks.create_task(self._until_ready(self.hub, self._answers(f"{self.layout.hub_url}/readyz")))
+            for gate in self.gates:
+                tasks.create_task(self._until_ready(gate.process, gate.camera_ready))
+
+    async def stop(self) -> None:
+        """Ends every part: gates first, so that the hub hears their last; broker and platform last."""
+        for gate in self.gates:
+            await gate.close()
+        await asyncio.gather(*(gate.process.stop() for gate in self.gates))
+        await self.hub.stop()
+        await asyncio.gather(self.broker.stop(), self.platform.stop())
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self.layout.sockets != self.layout.folder:
+            shutil.rmtree(self.layout.sockets, ignore_errors=True)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to `broker`, `hub`, `platform`, `device` (the first gate) or a gate by its name.
+
+        Raises:
+            ValueError: there is no such part.
+        """
+        wanted = self.layout.gates[0].plan.gate if name == "device" else name
+        for process in self.processes:
+            if process.name == wanted:
+                process.kill()
+                return
+        raise ValueError(f"there is no {name} in this site")
+
+    def crowd(
+        self,
+        people: Sequence[Person],
+        *,
+        rate_per_min: float = 0,
+        on_passed: Callable[[Passage], None] = lambda _passage: None,
+    ) -> Crowd:
+        """A crowd for these gates; its counters go into the proof."""
+        return Crowd(
+            lanes=self.gates,
+            people=people,
+            wallets=Phones(self.session, url=self.layout.pages_url),
+            rate_per_min=rate_per_min,
+            on_passed=on_passed,
+            count=self.count,
+        )
+
+    async def wait_settled(self, *, timeout_s: float) -> bool:
+        """Waits until all spools are empty and the platform has every check-in; False when time ran out."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    if await self._settled():
+                        return True
+                    await asyncio.sleep(SETTLE_POLL_S)
+        return False
+
+    async def proof(self) -> Proof:
+        """Reads back what every party holds and compares.
+
+        Raises:
+            readings.ReadingError: a party cannot be asked.
+        """
+        gates = await asyncio.gather(*(read_gate(gate) for gate in self.gates))
+        hub = await read_hub(self.layout)
+        platform = await read_platform(self.session, self.layout.pages_url)
+        return prove(gates=gates, hub=hub, platform=platform, crowd=self.count)
+
+    async def _settled(self) -> bool:
+        """Cheap questions first: the commands cost a process each."""
+        heard = {gate: max((scan.seq or 0 for scan in gate.scans), default=0) for gate in self.gates}
+        try:
+            summary = await get_json(self.session, f"{self.layout.pages_url}/v1/summary")
+            metrics = await read_metrics(self.session, self.layout.hub_url)
+            if summary["distinct"] < sum(heard.values()) or summary["gaps"] or metrics["outbox_rows"]:
+                return False
+            gates = await asyncio.gather(*(read_gate(gate) for gate in self.gates))
+        except ReadingError:
+            # A part that was killed is on its way back.
+            return False
+        sealed = sum(gate.head.seq for gate in gates)
+        return not any(gate.depth for gate in gates) and summary["distinct"] >= sealed
+
+    async def _register(self) -> None:
+        """Enters places, gates and devices, as an operator does.
+
+        Raises:
+            SiteError: the hub's command refused.
+        """
+        config = ("--config", str(self.layout.hub_config))
+        commands: list[tuple[str, ...]] = [("init",)]
+        plans = [entry.plan for entry in self.layout.gates]
+        commands += [
+            ("place", "add", "--id", place, "--name", name)
+            for place, name in dict.fromkeys((plan.place, plan.place_name) for plan in plans)
+        ]
+        commands += [("gate", "add", "--place", plan.place, "--id", plan.gate, "--name", plan.gate) for plan in plans]
+        for entry in self.layout.gates:
+            plan = entry.plan
+            identity = ("--id", plan.device_id.hex(), "--key", str(entry.key.public))
+            position = ("--place", plan.place, "--gate", plan.gate, "--direction", plan.direction)
+            commands.append(("device", "add", *identity, *position))
+        lines = "".join(json.dumps([*command, *config]) + "\n" for command in commands)
+        try:
+            await run_command([sys.executable, "-m", "deploy.sandbox.commands", "hub.cli"], stdin=lines.encode("utf-8"))
+        except ReadingError as error:
+            raise SiteError(str(error)) from error
+
+    def _answers(self, url: str) -> Callable[[], Awaitable[bool]]:
+        async def ask() -> bool:
+            try:
+                async with self.session.get(url) as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        return ask
+
+    async def _until_ready(self, process: Process, ready: Callable[[], Awaitable[bool]]) -> None:
+        try:
+            async with asyncio.timeout(START_S):
+                while not await ready():
+                    if process.deaths:
+                        raise SiteError(f"{process.name} died at its start:\n{process.tail()}")
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise SiteError(f"{process.name} was not ready in {START_S:.0f} s:\n{process.tail()}") from error
