@@ -14,9 +14,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from hub.broker.client import BrokerClient, Presence
 from hub.broker.wire import Outgoing
 from hub.config import HubConfig
@@ -37,7 +34,9 @@ from hub.store.sqlite import open_store
 from protocol import topics
 from protocol.batch import BATCH_ID_BYTES
 from protocol.errors import ProtocolError
-from protocol.keys import Ed25519SigningKey, P256SigningKey, SigningKey, decode_key
+from protocol.keyfile import parse_private
+from protocol.keys import SigningKey, decode_key
+from protocol.limits import KEY_FILE_BYTES
 from protocol.presence import SESSION_BYTES, HubPresence, encode_hub_presence
 from protocol.trust import open_trust
 
@@ -185,19 +184,11 @@ def mutual_tls(*, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
 
 
 def read_signing_key(path: Path) -> SigningKey:
-    """The hub's private key: a line `ed25519 <seed in hex>`, or PEM for P-256. Raises OSError or ValueError."""
+    """The hub's private key. Raises OSError, ValueError or ProtocolError."""
     if path.stat().st_mode & 0o077:
         raise ValueError(f"{path}: others than its owner may read the private key; chmod 600 it")
-    data = path.read_bytes()
-    if data.startswith(b"-----BEGIN"):
-        private = load_pem_private_key(data, password=None)
-        if not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{path}: not a P-256 key")
-        return P256SigningKey(private)
-    kind, _, seed = data.decode("ascii").strip().partition(" ")
-    if kind != "ed25519":
-        raise ValueError(f"{path}: neither an `ed25519` line nor PEM")
-    return Ed25519SigningKey(bytes.fromhex(seed))
+    with path.open("rb") as file:
+        return parse_private(file.read(KEY_FILE_BYTES + 1))
 
 
 def now_ms() -> int:

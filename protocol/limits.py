@@ -54,6 +54,9 @@ PRESENCE_BYTES = 1024
 HEALTH_BYTES = 1024
 """A map of a dozen numbers, with room for those of later versions."""
 
+KEY_FILE_BYTES = 4096
+"""A PEM of a P-256 key is 241 bytes, a COSE_Key below 100; whatever is longer is another file."""
+
 CBOR_DEPTH = 8
 """The deepest object of ours, a trust bundle, has 6 levels; the others leave room for later fields."""
 

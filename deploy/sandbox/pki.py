@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from protocol.keyfile import encode_seed, parse_private
 from protocol.keys import Ed25519SigningKey, P256SigningKey, SigningKey, encode_key
 
 VALID_DAYS = 30
@@ -123,7 +124,7 @@ def make_signing_key(folder: Path, *, name: str, p256: bool = False) -> KeyFiles
     else:
         seed = os.urandom(32)
         key = Ed25519SigningKey(seed)
-        write_private(files.signing, f"ed25519 {seed.hex()}\n".encode("ascii"))
+        write_private(files.signing, encode_seed(seed))
     files.public.write_bytes(encode_key(key.public))
     return files
 
@@ -132,15 +133,9 @@ def read_signing_key(path: Path) -> SigningKey:
     """Reads what `make_signing_key` wrote.
 
     Raises:
-        ValueError: the file is neither of the two forms.
+        ProtocolError: the file is neither of the two forms.
     """
-    data = path.read_bytes()
-    if data.startswith(b"ed25519 "):
-        return Ed25519SigningKey(bytes.fromhex(data.decode("ascii").split()[1]))
-    private = serialization.load_pem_private_key(data, password=None)
-    if isinstance(private, ec.EllipticCurvePrivateKey):
-        return P256SigningKey(private)
-    raise ValueError(f"{path} holds neither an Ed25519 seed nor a P-256 key")
+    return parse_private(path.read_bytes())
 
 
 def write_private(path: Path, data: bytes) -> None:

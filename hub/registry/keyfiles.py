@@ -3,13 +3,11 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Final
 
 from hub.registry.checks import RegistryError
+from protocol.keyfile import encode_seed
 from protocol.keys import Ed25519SigningKey, VerifyKey, encode_key
-
-KEY_FILE_LIMIT_BYTES: Final = 4096
-"""A COSE_Key is below 100 bytes; whatever is larger is another file."""
+from protocol.limits import KEY_FILE_BYTES
 
 
 def create_signing_key(path: Path) -> VerifyKey:
@@ -22,7 +20,7 @@ def create_signing_key(path: Path) -> VerifyKey:
     """
     seed = secrets.token_bytes(32)
     public = Ed25519SigningKey(seed).public
-    _write_new(path, f"ed25519 {seed.hex()}\n".encode("ascii"), mode=0o600)
+    _write_new(path, encode_seed(seed), mode=0o600)
     _write_new(path.with_name(path.name + ".pub"), encode_key(public), mode=0o644)
     return public
 
@@ -35,11 +33,11 @@ def read_key_file(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(KEY_FILE_LIMIT_BYTES + 1)
+            data = file.read(KEY_FILE_BYTES + 1)
     except OSError as error:
         raise RegistryError(f"{path}: {error.strerror}") from error
-    if len(data) > KEY_FILE_LIMIT_BYTES:
-        raise RegistryError(f"{path}: over {KEY_FILE_LIMIT_BYTES} bytes, no key is that long")
+    if len(data) > KEY_FILE_BYTES:
+        raise RegistryError(f"{path}: over {KEY_FILE_BYTES} bytes, no key is that long")
     return data
 
 

@@ -17,6 +17,7 @@ from hub.main import new_presence, read_signing_key
 from hub.model import AuditEntry, Gate, Place
 from hub.store.sqlite import open_store
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
+from protocol.errors import ProtocolError
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.presence import decode_hub_presence
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
@@ -52,7 +53,7 @@ def test_a_p256_key_is_pem(tmp_path):
     ],
 )
 def test_other_key_files_are_refused(tmp_path, line, mode, what):
-    with pytest.raises(ValueError, match=what):
+    with pytest.raises((ValueError, ProtocolError), match=what):
         read_signing_key(key_file(tmp_path / "k", line, mode))
 
 

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from deploy.sandbox.pki import CertificateAuthority, make_signing_key, read_signing_key, write_private
+from protocol.errors import ProtocolError
 from protocol.keys import EDDSA, ES256, decode_key
 
 NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -57,5 +58,5 @@ def test_a_private_file_is_never_overwritten(tmp_path):
 
 def test_a_file_that_is_no_signing_key_is_refused(tmp_path):
     (tmp_path / "key").write_text("ssh-rsa AAAA")
-    with pytest.raises(ValueError):
+    with pytest.raises(ProtocolError):
         read_signing_key(tmp_path / "key")
