@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device import parts
-from device.config import ConfigError, DeviceConfig, PiHardware, in_force, load
+from device.config import ConfigError, DeviceConfig, PiHardware, in_force, load, load_wiring
 from device.hardware.pi.safe import drive_off, lgpio_claim
 from device.hardware.ports import HardwareError
 from device.hardware.sim.pictures import luma_of, pictures_in
@@ -91,15 +91,23 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _safe(arguments: argparse.Namespace) -> int:
-    """Also works with a configuration that cannot be read any more, for a gate that was wired as by default."""
+    """Works with whatever of the wiring can still be read; with none of it, for a gate that is wired as by default."""
     try:
-        hardware = load(arguments.config).hardware
+        hardware = load_wiring(arguments.config)
     except ConfigError as error:
         print(f"gatelight-device: {error}; taking the default pins", file=sys.stderr)
         hardware = PiHardware()
     if isinstance(hardware, PiHardware):
-        drive_off(parts.pins(hardware), claim=lgpio_claim())
+        drive_off(_off_levels(hardware), claim=lgpio_claim())
     return 0
+
+
+def _off_levels(hardware: PiHardware) -> tuple[tuple[int, bool], ...]:
+    try:
+        return parts.pins(hardware).off_levels()
+    except ValueError as error:
+        print(f"gatelight-device: {error}; driving the relay only", file=sys.stderr)
+        return ((hardware.relay, not hardware.relay_active_high),)
 
 
 def _spool(arguments: argparse.Namespace) -> int:
@@ -175,6 +183,8 @@ def _as_json(path: Path, result: StillResult, open_ms: float) -> dict[str, objec
     line["ms"] = {stage: round(ms, 3) for stage, ms in times.items()}
     if len(codes) > 1:
         line["others"] = codes[1:]
+    if result.not_text:
+        line["not_text"] = result.not_text
     if result.lost:
         line["lost"] = True
     return line

@@ -24,9 +24,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillResult:
-    """What one picture holds. `lost`: the decoder died over it."""
+    """What one picture holds. `not_text` codes were read, but are no UTF-8; `lost`: the decoder died over it."""
 
     readings: tuple[Reading, ...]
+    not_text: int
     decode_ms: float
     lost: bool
 
@@ -35,11 +36,13 @@ def read_still(
     frame: Frame, *, decoder: DecoderProcess, trust: TrustBundle | None, rules: Rules, now_ms: int, clock_trusted: bool
 ) -> StillResult:
     """Decodes one picture and judges each code in it on its own, as if it were shown to a gate now."""
+    before = decoder.counts.undecodable
     decoded = decoder.decode(frame)
     readings = tuple(
         _read(text, trust=trust, rules=rules, now_ms=now_ms, clock_trusted=clock_trusted) for text in decoded.texts
     )
-    return StillResult(readings=readings, decode_ms=decoded.decode_ms, lost=decoded.lost)
+    not_text = decoder.counts.undecodable - before
+    return StillResult(readings=readings, not_text=not_text, decode_ms=decoded.decode_ms, lost=decoded.lost)
 
 
 def _read(text: str, *, trust: TrustBundle | None, rules: Rules, now_ms: int, clock_trusted: bool) -> Reading:

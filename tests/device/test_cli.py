@@ -89,6 +89,14 @@ def test_adverts_empty_pictures_and_broken_files_are_told_apart(tmp_path, capsys
 
 
 @pytest.mark.slow
+def test_a_code_that_holds_no_text_is_not_taken_for_an_empty_picture(tmp_path, capsys):
+    segno.make(b"\xff\xfe\x00\x80", micro=False).save(str(tmp_path / "bytes.png"), scale=4)
+    assert main(["scan", str(tmp_path / "bytes.png")]) == 0
+    (line,) = lines(capsys)
+    assert (line["text"], line["not_text"]) == (None, 1)
+
+
+@pytest.mark.slow
 def test_without_a_bundle_a_code_is_read_but_not_judged(tmp_path, world, capsys):
     assert main(["scan", picture(tmp_path / "a.png", world.text())]) == 0
     (line,) = lines(capsys)
