@@ -12,7 +12,7 @@ demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --onc
 	@$(BIN)/gatelight-sandbox up $(ARGS)
 
 test: setup lint fast  ## Everything that must hold before a commit lands
-	$(BIN)/pytest -m "slow or system"
+	$(BIN)/pytest -m "slow or system" -n 2 --dist loadgroup
 
 fast: setup  ## The tests that take seconds
 	$(BIN)/pytest -m "not slow and not system" -n 2

@@ -31,7 +31,7 @@ WATCHING_RATE_PER_MIN = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the command line and runs; 0 right, 1 something was lost or failed, 2 cannot start, 130 interrupted."""
+    """Parses the command line and runs; 0 right, 1 something was lost or failed, 2 cannot start, 130 not proved."""
     arguments = _parser().parse_args(argv)
     # The result goes to stdout; with --json nothing else does.
     console = Console(stderr=arguments.json)
@@ -59,18 +59,18 @@ async def _up(arguments: argparse.Namespace, console: Console) -> int:
             run = Run(site, plan=_plan(arguments), on_passed=view.passed, say=view.note)
             showing = asyncio.create_task(view.show())
             try:
-                proof = await _drive(run, once=arguments.once, seconds=arguments.seconds)
+                proof = await _drive(run, seconds=arguments.seconds)
             finally:
                 showing.cancel()
                 await asyncio.gather(showing, return_exceptions=True)
             restarts = {process.name: process.deaths for process in site.processes if process.deaths}
     if proof is None:
-        return INTERRUPTED if arguments.once else 0
+        return INTERRUPTED
     return _report(proof, restarts=restarts, as_json=arguments.json, console=console)
 
 
-async def _drive(run: Run, *, once: bool, seconds: float | None) -> Proof | None:
-    """People until they are through, the time is over, or Ctrl-C; a proof where one was asked for."""
+async def _drive(run: Run, *, seconds: float | None) -> Proof | None:
+    """People until they are through, the time is over, or Ctrl-C; then the proof. None after a second Ctrl-C."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
@@ -81,10 +81,11 @@ async def _drive(run: Run, *, once: bool, seconds: float | None) -> Proof | None
         await asyncio.wait({people, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if people.done():
             people.result()
-        if stop.is_set() or not once:
-            return None
         people.cancel()
         await asyncio.gather(people, return_exceptions=True)
+        if stop.is_set():
+            stop.clear()
+            stopping = asyncio.create_task(stop.wait())
         proving = asyncio.create_task(run.settle_and_prove())
         await asyncio.wait({proving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if proving.done():
@@ -127,11 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--people", type=_whole(1, 1_000_000), help=f"how many come (--once: {ONCE_PEOPLE}; else no end)")
     up.add_argument("--rate", type=float, help="people a minute and gate; 0: as fast as the gate answers")
     up.add_argument("--seconds", type=float, help="stop letting people in after this time")
-    up.add_argument("--once", action="store_true", help="end with a proof: exit code 1 if anything was lost or doubled")
+    up.add_argument("--once", action="store_true", help="end by itself when everybody has passed")
     up.add_argument("--kill", choices=KILLABLE, help="SIGKILL this part when half of the people have passed")
     up.add_argument("--seed", type=int, default=1, help="who comes, and in which order (default 1)")
     up.add_argument("--dir", type=Path, help="keep the site's files and logs here (default: a folder that goes away)")
-    up.add_argument("--json", action="store_true", help="with --once: the summary as one line of JSON")
+    up.add_argument("--json", action="store_true", help="the summary as one line of JSON")
     return parser
 
 

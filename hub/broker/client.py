@@ -22,7 +22,7 @@ from hub.broker.wire import BrokerError, MqttSession, Outgoing, Published
 
 _LOG: Final = logging.getLogger(__name__)
 _HANDSHAKE_S: Final = 15.0
-_PAUSE_CAP_S: Final = 10.0  # A hub is one client: a broker that came back is not crowded by it.
+_PAUSE_CAP_S: Final = 2.0  # A hub is one client, and every gate waits for it: a broker that came back is not crowded.
 _RECEIVE_MAX: Final = 2048  # In flight: 35k messages/s (the broker's limit) times a commit of 50 ms.
 _PACKET_BYTES_MAX: Final = 128 * 1024  # The largest message is 64 KiB; the rest is for topic and properties.
 _INBOX_BYTES: Final = 16 * 1024 * 1024

@@ -23,7 +23,11 @@ SHOWING_S = 0.4
 """From one person to the next: stepping up, frame, commit, light, message. The kill falls somewhere into it."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["device", "hub", "broker"])
+# Each victim has a site of its own, which two test processes may share out.
+VICTIMS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("device", "hub", "broker")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=VICTIMS)
 async def victim(request, tmp_path_factory):
     async with Site(tmp_path_factory.mktemp("site"), gates=2) as site:
         yield request.param, site

@@ -303,6 +303,51 @@ def test_a_message_that_the_broker_refused_is_counted_and_sent_again_later(stage
     assert stage.uplink.status.refused_messages == 1
 
 
+def test_a_broker_that_refuses_everything_is_not_asked_busily(stage):
+    stage.append(100)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        sent = 0
+        while stage.mono_ms < 600_000:
+            events = [wire.acknowledged(ok=False)] if len(wire.of("checkins")) > sent else []
+            sent = len(wire.of("checkins"))
+            yield events
+            stage.mono_ms += 100
+
+    wire = stage.play(story)
+    assert len(wire.of("checkins")) <= 30
+    assert stage.spool.depth == 100
+
+
+def test_a_flapping_hub_gets_no_more_than_the_window_without_pubacks(stage):
+    stage.append(100)
+
+    def story(wire):
+        yield [Up()]
+        for n in range(500):
+            yield [hub_is(session=n.to_bytes(8, "big"), online=True)]
+            yield [hub_is(session=n.to_bytes(8, "big"), online=False)]
+
+    wire = stage.play(story)
+    assert len(wire.of("checkins")) <= 8
+    assert stage.spool.depth == 100
+
+
+def test_receipts_that_go_back_and_forth_neither_delete_nor_send_without_end(stage):
+    appended = stage.append(10)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [stage.receipt(5, appended[4].hash)]
+        for n in range(200):
+            yield [stage.receipt(n % 5 or 0, appended[n % 5 - 1].hash if n % 5 else GENESIS), wire.acknowledged()]
+
+    wire = stage.play(story)
+    assert stage.spool.depth == 5
+    assert len(wire.of("checkins")) <= 4
+
+
 def test_health_at_once_and_every_30_s(stage):
     def story(wire):
         yield [Up()]
@@ -391,6 +436,19 @@ def test_the_waits_between_connections_grow_and_a_steady_one_makes_them_short(st
         stage.uplink._connect_once()
         waits.append(stage.uplink._backoff.next_ms())
     assert waits == [1_000, 2_000, 4_000, 1_000, 2_000]
+
+
+def test_a_receipt_makes_the_next_wait_short_however_short_the_connection_was(stage):
+    (appended,) = stage.append(1)
+    for _ in range(4):
+        stage.uplink._backoff.next_ms()
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [stage.receipt(1, appended.hash)]
+
+    stage.play(story)
+    assert stage.uplink._backoff.next_ms() == 1_000
 
 
 def test_stopping_says_offline_with_the_numbers_of_now(stage):
