@@ -14,6 +14,7 @@
 | `quarantined_total{reason}` | counter | entries kept as evidence instead of as rows, at ingest or forward |
 | `stopped_total` | counter | messages that did not follow the head and were answered with it |
 | `forks_total` | counter | devices stopped because of a fork: somebody must look at each |
+| `bounds_passed_total{reason}` | counter | devices stopped: quarantine_full, epochs_full, gaps_full |
 | `gaps_total` | counter | gaps noted, which no device can fill any more |
 | `receipts_sent_total` | counter | receipts written to the broker |
 | `receipts_dropped_total` | counter | receipts not written, because the connection was gone or full |
@@ -55,6 +56,7 @@ class Metrics:
         self.quarantined = self._counter("quarantined", "reason")
         self.stopped = self._counter("stopped")
         self.forks = self._counter("forks")
+        self.bounds_passed = self._counter("bounds_passed", "reason")
         self.gaps = self._counter("gaps")
         self.receipts_sent = self._counter("receipts_sent")
         self.receipts_dropped = self._counter("receipts_dropped")

@@ -155,6 +155,15 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceCount:
+    """How much is kept against one device."""
+
+    quarantined: int
+    """Entries whose bytes are still there."""
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Sequence numbers, both ends included, that neither the hub nor the device has any more."""
 
@@ -254,6 +263,4 @@ class StoreStatus:
     batches_open: int
     batches_refused: int
     quarantined: int
-    quarantine_dropped: int
-    """Entries counted but not kept, because their device's share of the quarantine was full."""
     gaps: int

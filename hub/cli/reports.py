@@ -132,7 +132,7 @@ def _write_status(report: dict[str, Any]) -> None:
         f"outbox      {report['outbox_rows']} without a receipt{age};"
         f" batches: {report['batches_open']} open, {report['batches_refused']} refused"
     )
-    write_line(f"quarantine  {report['quarantined']} entries, {report['quarantine_dropped']} more not kept")
+    write_line(f"quarantine  {report['quarantined']} entries")
     write_line(f"gaps        {report['gaps']}")
     for name, titles in (
         ("devices", ("id", "place", "gate", "name", "state", "reason", "last_seen")),

@@ -37,6 +37,7 @@ _PAUSE_CAP_S: Final = 30.0
 _PARKED_MS: Final = 3_600_000
 _TRIES: Final = 8
 _LATELY_MS: Final = 120_000
+_PROBE_MS: Final = 30_000
 
 
 class Forward:
@@ -63,7 +64,7 @@ class Forward:
         self._wake = asyncio.Event()
         self._flights: dict[bytes, asyncio.Task[None]] = {}
         self._waiting: set[bytes] = set()
-        self._receipted_ms = 0
+        self._receipted_ms = self._answered_ms = self._made_ms = 0
 
     def wake(self) -> None:
         """Something was stored: do not wait for the next look."""
@@ -85,6 +86,8 @@ class Forward:
         self._health.beat("forward")
         self._wake.clear()
         try:
+            if self._probe_due():
+                await self._make_batch()
             await self._launch_due()
             while len(self._flights) < _FLIGHTS and len(self._waiting) < _WAITING_MAX:
                 if not await self._make_batch():
@@ -113,8 +116,16 @@ class Forward:
                 del self._flights[batch_id]
                 flight.result()
 
+    def _probe_due(self) -> bool:
+        """Whether one more batch is due although others take every place, as the platform at least answers.
+
+        If that one passes, it is them; if it does not, it is the platform.
+        """
+        now_ms = self._now_ms()
+        return now_ms - self._answered_ms < _LATELY_MS and now_ms - self._made_ms >= _PROBE_MS
+
     async def _launch_due(self) -> None:
-        """Oldest first. As many as are in flight may stand before those that are not."""
+        """Longest due first. As many as are in flight may stand before those that are not."""
         for batch in await self._store.due_batches(now_ms=self._now_ms(), limit=2 * _FLIGHTS):
             if len(self._flights) < _FLIGHTS and batch.batch_id not in self._flights:
                 self._waiting.add(batch.batch_id)
@@ -133,6 +144,7 @@ class Forward:
             skipped=skipped,
             made_ms=self._now_ms(),
         )
+        self._made_ms = self._now_ms()
         for row in skipped:
             self._metrics.quarantined.labels(row.reason).inc()
             _LOG.error("row_skipped", extra={"row": row.row_id, "reason": row.reason})
@@ -158,6 +170,8 @@ class Forward:
             return TryAgain(detail=str(error), answered=False)
         now_ms = self._now_ms()
         answer = read_answer(status, answer_body, batch_id=batch.batch_id, rows=rows, trust=self._trust, now_ms=now_ms)
+        if not isinstance(answer, TryAgain) or answer.answered:
+            self._answered_ms = now_ms
         if isinstance(answer, Receipted):
             self._metrics.batch_seconds.observe(time.monotonic() - started_s)
         others_pass = now_ms - self._receipted_ms < _LATELY_MS

@@ -5,12 +5,14 @@ Holds what the pure stages are asked about: heads, tails, presences and devices.
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from hub.broker.client import Delivery
+from hub.ingest.bounds import Kept, passed
 from hub.ingest.directory import Directory, KnownDevice
 from hub.ingest.insist import Insist
-from hub.ingest.judge import Outcome, Standing, find_place, judge, needed_hashes
+from hub.ingest.judge import FORK, Outcome, Standing, find_place, judge, needed_hashes
 from hub.ingest.microbatch import MicroBatch
 from hub.ingest.receive import CheckIns, PresenceSaid, Refused, read_payload, read_topic
 from hub.ingest.spools import Spool, Spools
@@ -35,7 +37,8 @@ class Intake:
 
     async def load(self) -> None:
         """Heads and devices, once at start."""
-        self._spools = Spools(await self._insist.on(self._store.heads))
+        heads = await self._insist.on(self._store.heads)
+        self._spools = Spools(heads, gaps=await self._insist.on(self._store.gaps_of_all))
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -62,7 +65,7 @@ class Intake:
                 batch.received += len(message.entries)
                 await self._take_checkins(known, message, delivery.payload, batch)
             elif isinstance(message, Refused):
-                _refuse(device_id, message, delivery.payload, batch)
+                await self._refuse(device_id, message, delivery.payload, batch)
 
     def _take_presence(self, device_id: bytes, payload: bytes, batch: MicroBatch) -> None:
         """Kept for unregistered devices too: they may be registered while they are connected."""
@@ -81,7 +84,7 @@ class Intake:
         place = find_place(parts, current_epoch=current_epoch)
         if place is None and current_epoch is None:
             refused = Refused(reason="unplaced", detail="no entry says where it stands", keep=True)
-            _refuse(device.device_id, refused, payload, batch)
+            await self._refuse(device.device_id, refused, payload, batch)
             return
         epoch, first = place or (current_epoch or b"", 0)
         spool = self._spools.get(device.device_id, epoch)
@@ -99,9 +102,11 @@ class Intake:
             seq=spool.seq,
             hash=spool.hash,
             hashes=await self._hashes(spool, needed) if needed else {},
-            oldest_seq=presence.oldest_seq if presence and presence.epoch == epoch else None,
+            gaps=self._spools.gaps_of(spool),
+            # A presence that its device left behind says nothing about what the device holds now.
+            oldest_seq=presence.oldest_seq if presence and presence.online and presence.epoch == epoch else None,
         )
-        self._apply(spool, judge(parts, first=first, standing=standing), batch)
+        await self._apply(spool, judge(parts, first=first, standing=standing), batch)
 
     def _insisted(self, spool: Spool, payload: bytes) -> bool:
         """Whether the device sends this unreadable message again although it was told the head."""
@@ -111,7 +116,9 @@ class Intake:
         self._unplaced[spool.device_id] = now
         return False
 
-    def _apply(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> None:
+    async def _apply(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> None:
+        if await self._no_room(spool, outcome, batch):
+            return
         if outcome.seq != spool.seq:
             spool.move(seq=outcome.seq, hash_=outcome.hash)
             self._spools.keep(spool)
@@ -120,11 +127,72 @@ class Intake:
         device = spool.device_id.hex()
         if outcome.fork:
             entry = outcome.quarantine[-1]
-            self._directory.quarantine(spool.device_id, entry.detail)
-            _LOG.error("fork", extra={"device": device, "epoch": spool.epoch.hex(), "seq": entry.seq})
+            self._stop(spool.device_id, f"{FORK}: {entry.detail}", batch)
+            await self._keep_the_first(spool, entry, batch)
         if outcome.gap is not None:
             gap = outcome.gap
+            self._spools.note(gap)
             _LOG.error("gap", extra={"device": device, "from_seq": gap.from_seq, "to_seq": gap.to_seq})
+
+    async def _keep_the_first(self, spool: Spool, second: QuarantineEntry, batch: MicroBatch) -> None:
+        """The row with which a fork conflicts, or which it does not continue: retention erases the row itself."""
+        seq = min(second.seq or 0, spool.seq)
+        for row in batch.rows:
+            if (row.checkin.device, row.checkin.epoch, row.checkin.seq) == (spool.device_id, spool.epoch, seq):
+                sealed: bytes | None = row.data
+                break
+        else:
+            sealed = await self._insist.on(lambda: self._store.find_sealed(spool.device_id, spool.epoch, seq))
+        if sealed is not None:
+            detail = f"stored first, in conflict with {hash_of(second.data).hex()}"
+            batch.quarantine.append(replace(second, seq=seq, detail=detail, data=sealed))
+
+    async def _no_room(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> bool:
+        """Whether the outcome would pass a bound; then the device is stopped, and nothing of the message is kept.
+
+        What proves a fork always has room, as it stops the device.
+        """
+        entries = 0 if outcome.fork else len(outcome.quarantine)
+        gaps = 0 if outcome.gap is None else 1
+        epochs = 0 if outcome.seq == spool.seq else self._spools.epochs_with(spool)
+        return await self._passes(spool.device_id, batch, entries=entries, gaps=gaps, epochs=epochs)
+
+    async def _passes(self, device_id: bytes, batch: MicroBatch, *, entries: int, gaps: int, epochs: int) -> bool:
+        if entries or gaps:
+            kept = await self._insist.on(lambda: self._store.evidence(device_id))
+            # What is full already stops nobody who adds nothing to it.
+            if entries:
+                entries += kept.quarantined + sum(entry.device_id == device_id for entry in batch.quarantine)
+            if gaps:
+                gaps += kept.gaps + sum(gap.device_id == device_id for gap in batch.gaps)
+        reason = passed(Kept(quarantined=entries, gaps=gaps, epochs=epochs))
+        if reason is None:
+            return False
+        batch.bounds_passed[reason] += 1
+        self._stop(device_id, f"{reason}: the hub keeps no more of this device", batch)
+        return True
+
+    def _stop(self, device_id: bytes, reason: str, batch: MicroBatch) -> None:
+        """From here on, and with the commit: no row and no receipt until an operator has looked."""
+        batch.stop(device_id, reason)
+        self._directory.quarantine(device_id, reason)
+        _LOG.error("device_stopped", extra={"device": device_id.hex(), "reason": reason})
+
+    async def _refuse(self, device_id: bytes, refused: Refused, payload: bytes, batch: MicroBatch) -> None:
+        """A message that is none: counted, and kept as evidence if it came as check-ins."""
+        batch.refused[refused.reason] += 1
+        if not refused.keep or await self._passes(device_id, batch, entries=1, gaps=0, epochs=0):
+            return
+        batch.quarantine.append(
+            QuarantineEntry(
+                device_id=device_id,
+                epoch=None,
+                seq=None,
+                reason=refused.reason,
+                detail=refused.detail,
+                data=payload,
+            )
+        )
 
     async def _hashes(self, spool: Spool, seqs: Iterable[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
@@ -136,19 +204,3 @@ class Intake:
 
     async def _stored_hash(self, spool: Spool, seq: int) -> bytes | None:
         return await self._insist.on(lambda: self._store.find_hash(spool.device_id, spool.epoch, seq))
-
-
-def _refuse(device_id: bytes, refused: Refused, payload: bytes, batch: MicroBatch) -> None:
-    """A message that is none: counted, and kept as evidence if it came as check-ins."""
-    batch.refused[refused.reason] += 1
-    if refused.keep:
-        batch.quarantine.append(
-            QuarantineEntry(
-                device_id=device_id,
-                epoch=None,
-                seq=None,
-                reason=refused.reason,
-                detail=refused.detail,
-                data=payload,
-            )
-        )

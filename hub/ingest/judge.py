@@ -5,6 +5,7 @@ Each entry of a message stands at a seq: `first`, `first + 1` and so on. With th
     stands at    and                                              then
     <= h         its hash is the known one, or it is poison       duplicate: changes nothing
     <= h         genuine, and another hash is known               FORK
+    <= h         genuine, but in a gap, or poison stood there     quarantine: it came too late to be a row
     h + 1        genuine, its prev is the head's hash             row; head moves on
     h + 1        genuine, prev differs, but h was poison          row; head moves on
     h + 1        genuine, prev differs                            FORK
@@ -13,6 +14,7 @@ Each entry of a message stands at a seq: `first`, `first + 1` and so on. With th
     > h + 1      the message begins at the oldest the device has  gap noted; goes on as h + 1 with any prev
     > h + 1      otherwise                                        stop: the receipt at h makes the device go back
     elsewhere    genuine, its own epoch or seq says otherwise     stop, likewise
+    > 2**63 - 1  whatever it is                                   stop, likewise: no number is left for it
 
 A FORK ends the message: the entry goes to quarantine, the device is stopped, no receipt.
 """
@@ -23,10 +25,12 @@ from typing import Final
 
 from hub.ingest.verify import Genuine, Part, Poison
 from hub.model import Gap, QuarantineEntry
-from protocol.checkin import SealedCheckIn
+from protocol.checkin import CheckIn, SealedCheckIn
+from protocol.limits import INT64_MAX
 
 FORK: Final = "fork"
 WRONG_PLACE: Final = "wrong_place"
+LATE: Final = "late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class Standing:
     """The hash of what stands at `seq`, 32 bytes; zeros at 0."""
     hashes: Mapping[int, bytes]
     """Of those seqs that `needed_hashes` names, the hashes of the rows found."""
+    gaps: Sequence[Gap] = ()
+    """Those noted in this epoch: there are no rows for them."""
     oldest_seq: int | None
     """The lowest seq that the device says it still holds in this epoch; None if it has not said."""
 
@@ -102,6 +108,7 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
     """The table above, entry by entry. `first` is the seq at which the message begins."""
     seq, hash_ = standing.seq, standing.hash
     any_prev = seq > 0 and seq not in standing.hashes
+    needed = needed_hashes(parts, first=first, seq=seq, hash_=hash_)
     rows: list[SealedCheckIn] = []
     quarantine: list[QuarantineEntry] = []
     duplicates = 0
@@ -111,6 +118,9 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
         gap = _gap(parts, first=first, standing=standing)
         seq, any_prev, stopped = (first - 1, True, False) if gap else (seq, any_prev, True)
     for at, part in enumerate(() if stopped else parts, first):
+        if at > INT64_MAX:
+            stopped = True
+            break
         if isinstance(part, Poison):
             if at <= seq:
                 duplicates += 1
@@ -123,7 +133,12 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
             stopped = True
             break
         if at <= seq:
-            known = hash_ if at == seq else standing.hashes.get(at, sealed.hash)
+            known = hash_ if at == seq else _known(standing, at, needed=at in needed, otherwise=sealed.hash)
+            if known is None:
+                wrong_place = _wrong_place(standing, checkin)
+                reason, detail = (WRONG_PLACE, wrong_place) if wrong_place else (LATE, "the head had passed it")
+                quarantine.append(_entry(standing, at, sealed.data, reason, detail))
+                continue
             if sealed.hash != known:
                 fork = True
                 quarantine.append(_entry(standing, at, sealed.data, FORK, f"stored with hash {known.hex()}"))
@@ -135,11 +150,11 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
             detail = f"continues {checkin.prev.hex()} and not the stored {hash_.hex()}"
             quarantine.append(_entry(standing, at, sealed.data, FORK, detail))
             break
-        if checkin.place == standing.place_id and checkin.gate == standing.gate_id:
+        wrong_place = _wrong_place(standing, checkin)
+        if wrong_place is None:
             rows.append(sealed)
         else:
-            detail = f"made for {checkin.place}/{checkin.gate}"
-            quarantine.append(_entry(standing, at, sealed.data, WRONG_PLACE, detail))
+            quarantine.append(_entry(standing, at, sealed.data, WRONG_PLACE, wrong_place))
         seq, hash_, any_prev = at, sealed.hash, False
     return Outcome(
         seq=seq,
@@ -151,6 +166,19 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
         fork=fork,
         stopped=stopped,
     )
+
+
+def _wrong_place(standing: Standing, checkin: CheckIn) -> str | None:
+    if (checkin.place, checkin.gate) == (standing.place_id, standing.gate_id):
+        return None
+    return f"made for {checkin.place}/{checkin.gate}"
+
+
+def _known(standing: Standing, seq: int, *, needed: bool, otherwise: bytes) -> bytes | None:
+    """The hash of the row at `seq` below the head; `otherwise` where the next entry proves it; None: no row."""
+    if any(gap.from_seq <= seq <= gap.to_seq for gap in standing.gaps):
+        return None
+    return standing.hashes.get(seq) if needed else otherwise
 
 
 def _gap(parts: Sequence[Part], *, first: int, standing: Standing) -> Gap | None:

@@ -125,9 +125,11 @@ class Ingest:
         metrics.checkins_stored.inc(len(batch.rows))
         metrics.checkins_duplicate.inc(batch.duplicates)
         metrics.stopped.inc(batch.stopped)
-        metrics.forks.inc(len(batch.changes))
+        metrics.forks.inc(batch.forks)
         metrics.gaps.inc(len(batch.gaps))
         for reason, n in batch.refused.items():
             metrics.refused.labels(reason).inc(n)
+        for reason, n in batch.bounds_passed.items():
+            metrics.bounds_passed.labels(reason).inc(n)
         for entry in batch.quarantine:
             metrics.quarantined.labels(entry.reason).inc()

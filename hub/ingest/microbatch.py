@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hub.ingest.judge import FORK, Outcome
+from hub.ingest.judge import Outcome
 from hub.ingest.spools import Spool
 from hub.model import DeviceChange, DeviceState, Gap, MinuteCount, QuarantineEntry
 from hub.store.ports import IngestCommit
@@ -20,8 +20,10 @@ class MicroBatch:
     messages: int = 0
     received: int = 0
     duplicates: int = 0
+    forks: int = 0
     stopped: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    bounds_passed: Counter[str] = field(default_factory=Counter)
     rows: list[SealedCheckIn] = field(default_factory=list)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -41,16 +43,14 @@ class MicroBatch:
         if spool.changed:
             self.moved[spool.device_id, spool.epoch] = spool
         if outcome.fork:
-            self.changes.append(
-                DeviceChange(
-                    device_id=spool.device_id,
-                    state=DeviceState.QUARANTINED,
-                    reason=f"{FORK}: {outcome.quarantine[-1].detail}",
-                )
-            )
-            self.receipts.pop(spool.device_id, None)
+            self.forks += 1
         else:
             self.receipts[spool.device_id] = spool
+
+    def stop(self, device_id: bytes, reason: str) -> None:
+        """The device is quarantined with this commit, and nothing more of it is receipted."""
+        self.changes.append(DeviceChange(device_id=device_id, state=DeviceState.QUARANTINED, reason=reason))
+        self.receipts.pop(device_id, None)
 
     def answer(self, spool: Spool) -> None:
         """Nothing of a message can be judged: say how far its spool is stored."""

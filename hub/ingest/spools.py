@@ -1,11 +1,11 @@
 """How far each spool (device, epoch) is stored, and the hashes of its last rows, in bounded memory."""
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub.model import Head, HeadChange
+from hub.model import Gap, Head, HeadChange
 from protocol.checkin import GENESIS, HASH_BYTES, SealedCheckIn
 
 _TAIL_ROWS: Final = 512
@@ -41,9 +41,11 @@ class Spool:
 class Spools:
     """All spools by (device, epoch), and the one each device wrote last."""
 
-    def __init__(self, heads: Iterable[Head]) -> None:
+    def __init__(self, heads: Iterable[Head], *, gaps: Iterable[Gap] = ()) -> None:
         self._spools: dict[tuple[bytes, bytes], Spool] = {}
         self._latest: dict[bytes, bytes] = {}
+        self._epochs: Counter[bytes] = Counter()
+        self._gaps: dict[tuple[bytes, bytes], list[Gap]] = {}
         self._tails: OrderedDict[tuple[bytes, bytes], bytearray] = OrderedDict()
         for head in sorted(heads, key=lambda head: head.updated_ms):
             self._spools[head.device_id, head.epoch] = Spool(
@@ -54,6 +56,9 @@ class Spools:
                 hash=head.hash or GENESIS,
             )
             self._latest[head.device_id] = head.epoch
+            self._epochs[head.device_id] += 1
+        for gap in gaps:
+            self.note(gap)
 
     def get(self, device_id: bytes, epoch: bytes) -> Spool:
         """The spool; a new one at seq 0, not yet remembered, when it is not known."""
@@ -63,10 +68,23 @@ class Spools:
         """The epoch of the device's head that moved last."""
         return self._latest.get(device_id)
 
+    def epochs_with(self, spool: Spool) -> int:
+        """How many spools of this device are kept when this one is."""
+        return self._epochs[spool.device_id] + ((spool.device_id, spool.epoch) not in self._spools)
+
     def keep(self, spool: Spool) -> None:
         """Remember a spool whose head moved."""
+        self._epochs[spool.device_id] = self.epochs_with(spool)
         self._spools[spool.device_id, spool.epoch] = spool
         self._latest[spool.device_id] = spool.epoch
+
+    def note(self, gap: Gap) -> None:
+        """Remember a gap: what comes for it after all is no duplicate."""
+        self._gaps.setdefault((gap.device_id, gap.epoch), []).append(gap)
+
+    def gaps_of(self, spool: Spool) -> Sequence[Gap]:
+        """The spool's gaps; few, as a device has a bound."""
+        return self._gaps.get((spool.device_id, spool.epoch), ())
 
     def remember(self, spool: Spool, rows: Iterable[SealedCheckIn]) -> None:
         """Keep the hashes of new rows, over those of 512 rows before."""

@@ -20,6 +20,7 @@ from hub.model import (
     Device,
     DeviceChange,
     DeviceState,
+    EvidenceCount,
     Gap,
     Gate,
     Head,
@@ -39,9 +40,6 @@ from protocol.checkin import SealedCheckIn
 
 QUARANTINE_DATA_BYTES: Final = 4096
 """Kept of each quarantined entry: four whole check-ins, enough to see what a hostile message was."""
-QUARANTINE_ROWS_PER_DEVICE: Final = 10_000
-"""One flooding device fills at most 40 MB, and never pushes out another's evidence. When its share is full, the
-oldest evidence stays and new entries are counted only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,8 @@ class IngestCommit:
     counts: tuple[MinuteCount, ...] = ()
     """To be added to what is counted already."""
     quarantine: tuple[QuarantineEntry, ...] = ()
-    """Bytes quarantined before change nothing, so that a resend does not grow the table."""
+    """All are kept; the caller bounds how many a device may cause. The same bytes of the same device, place in the
+    chain and reason change nothing, so that a resend does not grow the table."""
     gaps: tuple[Gap, ...] = ()
     device_changes: tuple[DeviceChange, ...] = ()
     """Audited as done by the hub. A revoked device stays revoked."""
@@ -68,6 +67,9 @@ class IngestStore(Protocol):
 
     async def heads(self) -> tuple[Head, ...]:
         """Every spool's high-water mark, to be loaded at start."""
+
+    async def gaps_of_all(self) -> tuple[Gap, ...]:
+        """Every gap noted, to be loaded at start."""
 
     async def commit(self, commit: IngestCommit) -> None:
         """Store one micro-batch durably, in one transaction.
@@ -81,6 +83,12 @@ class IngestStore(Protocol):
 
         Takes at most 512 look-ups by row id, however many rows and devices there are.
         """
+
+    async def find_sealed(self, device_id: bytes, epoch: bytes, seq: int) -> bytes | None:
+        """The sealed bytes of a check-in stored before; None if it is not stored, or its retention is over."""
+
+    async def evidence(self, device_id: bytes) -> EvidenceCount:
+        """How much is kept against a device."""
 
 
 class OutboxStore(Protocol):
@@ -115,7 +123,7 @@ class OutboxStore(Protocol):
         """
 
     async def due_batches(self, *, now_ms: int, limit: int) -> tuple[OutboxBatch, ...]:
-        """Open and refused batches whose `next_try_ms` is reached, oldest rows first."""
+        """Open and refused batches whose `next_try_ms` is reached, longest due first: none starves the others."""
 
     async def next_due_ms(self) -> int | None:
         """When the next open or refused batch is due; None when there is none."""

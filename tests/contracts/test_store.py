@@ -17,6 +17,7 @@ from hub.model import (
     Device,
     DeviceChange,
     DeviceState,
+    EvidenceCount,
     Gap,
     Gate,
     HeadChange,
@@ -293,6 +294,42 @@ async def test_quarantine_keeps_the_beginning_of_each_thing_once(store):
     assert (await store.status()).quarantined == 2
 
 
+async def test_evidence_is_told_apart_by_device_place_in_the_chain_and_reason(store):
+    entry = QuarantineEntry(device_id=A, epoch=EPOCH, seq=4, reason="malformed", detail="", data=b"same bytes")
+    others = (
+        replace(entry, device_id=B),
+        replace(entry, epoch=b"epoch--2"),
+        replace(entry, seq=5),
+        replace(entry, reason="fork"),
+    )
+    await store.commit(IngestCommit(received_ms=NOW_MS, quarantine=(entry, *others, entry)))
+    await store.commit(IngestCommit(received_ms=NOW_MS, quarantine=(replace(entry, detail="again"),)))
+    assert (await store.status()).quarantined == 5
+
+
+async def test_evidence_of_a_device_is_counted_while_its_bytes_are_there(store):
+    one = QuarantineEntry(device_id=A, epoch=None, seq=None, reason="malformed", detail="", data=b"1")
+    gap = Gap(device_id=A, epoch=EPOCH, from_seq=1, to_seq=2, why="")
+    await store.commit(IngestCommit(received_ms=NOW_MS, quarantine=(one,), gaps=(gap, replace(gap, device_id=B))))
+    await store.commit(IngestCommit(received_ms=NOW_MS + 9, quarantine=(replace(one, data=b"2"),)))
+    assert await store.evidence(A) == EvidenceCount(quarantined=2, gaps=1)
+    assert await store.evidence(B) == EvidenceCount(quarantined=0, gaps=1)
+    await store.forget_quarantine(received_before_ms=NOW_MS + 1)
+    assert await store.evidence(A) == EvidenceCount(quarantined=1, gaps=1)
+
+
+async def test_sealed_bytes_are_found_until_they_are_forgotten(store):
+    rows = Spool(A).make(3)
+    await store.commit(commit_of(rows))
+    assert await store.find_sealed(A, EPOCH, 2) == rows[1].data
+    assert await store.find_sealed(A, EPOCH, 4) is None
+    await next_batch(store, b"1" * 16)
+    await store.mark_receipted(b"1" * 16, receipt=b"r", rejected=(), now_ms=NOW_MS)
+    await store.forget_personal(received_before_ms=2**60, limit_batches=9)
+    assert await store.find_sealed(A, EPOCH, 2) is None
+    assert await store.find_hash(A, EPOCH, 2) == rows[1].hash
+
+
 async def test_the_hub_stops_a_device_in_the_commit_that_proves_why(store):
     await register(store)
     change = DeviceChange(device_id=A, state=DeviceState.QUARANTINED, reason="fork at 5")
@@ -489,7 +526,8 @@ async def test_retries_wait_and_refused_batches_come_back(store):
     assert [batch.batch_id for batch in await store.due_batches(now_ms=NOW_MS + 49, limit=9)] == [b"2" * 16]
     await store.mark_refused(b"1" * 16, next_try_ms=NOW_MS + 90, detail="400")
     assert (await store.status()).batches_refused == 1
-    (parked, _) = await store.due_batches(now_ms=NOW_MS + 90, limit=9)
+    (longest, parked) = await store.due_batches(now_ms=NOW_MS + 90, limit=9)
+    assert longest.batch_id == b"2" * 16
     assert (parked.state, parked.attempts, parked.batch_id) == (BatchState.REFUSED, 2, b"1" * 16)
     await store.mark_receipted(b"1" * 16, receipt=b"late", rejected=(), now_ms=NOW_MS)
     assert (await store.status()).batches_refused == 0
@@ -515,6 +553,17 @@ async def test_a_receipt_closes_a_batch_and_quarantines_what_it_rejects(store):
     for step in (store.batch_rows(b"1" * 16), store.retry_batch(b"1" * 16, next_try_ms=0, detail="")):
         with pytest.raises(OutboxConflictError):
             await step
+
+
+async def test_a_rejected_row_stays_visible_though_its_bytes_were_quarantined_before(store):
+    rows = Spool(A).make(1)
+    fork = QuarantineEntry(device_id=A, epoch=EPOCH, seq=1, reason="fork", detail="", data=rows[0].data)
+    await store.commit(commit_of(rows, quarantine=(fork,)))
+    await next_batch(store, b"1" * 16)
+    rejected = (RejectedRow(row_id=1, reason="unknown_issuer", detail="rejected by the platform"),)
+    await store.mark_receipted(b"1" * 16, receipt=b"r", rejected=rejected, now_ms=NOW_MS)
+    kept = await store.quarantine_list(limit=9)
+    assert [(row.reason, row.data) for row in kept] == [("unknown_issuer", rows[0].data), ("fork", rows[0].data)]
 
 
 async def test_a_refused_batch_lives_on_in_halves(store):

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from hub.model import Device, DeviceState, Head
+from hub.model import Device, DeviceState, EvidenceCount, Head
 from hub.store.errors import HeadConflictError, StoreWriteError
 from protocol.checkin import GENESIS, CheckIn, encode_message, hash_of, seal_checkin
 from protocol.keys import Ed25519SigningKey, encode_key
@@ -82,11 +82,11 @@ class SimulatedGate:
         text = self.device.hex()
         return f"gatelight/1/d/{text[:2]}/{text}/{leaf}"
 
-    def presence(self, oldest_seq: int) -> bytes:
+    def presence(self, oldest_seq: int, *, online: bool = True) -> bytes:
         return encode_device_presence(
             DevicePresence(
                 session=bytes(8),
-                online=True,
+                online=online,
                 epoch=self.epoch,
                 oldest_seq=oldest_seq,
                 newest_seq=max(len(self.chain), oldest_seq - 1),
@@ -132,6 +132,9 @@ class MemoryStore:
     async def heads(self):
         return tuple(self.heads_by_spool.values())
 
+    async def gaps_of_all(self):
+        return tuple(self.gaps)
+
     async def commit(self, commit):
         self._maybe_fail()
         for change in commit.heads:
@@ -164,6 +167,20 @@ class MemoryStore:
             if (row.checkin.device, row.checkin.epoch, row.checkin.seq) == (device_id, epoch, seq):
                 return row.hash
         return None
+
+    async def find_sealed(self, device_id, epoch, seq):
+        self._maybe_fail()
+        for row in self.rows:
+            if (row.checkin.device, row.checkin.epoch, row.checkin.seq) == (device_id, epoch, seq):
+                return row.data
+        return None
+
+    async def evidence(self, device_id):
+        self._maybe_fail()
+        return EvidenceCount(
+            quarantined=sum(entry.device_id == device_id for entry in self.quarantine),
+            gaps=sum(gap.device_id == device_id for gap in self.gaps),
+        )
 
     async def registry_version(self):
         return self.version

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import aiosqlite
 
-from hub.model import AuditEntry, DeviceChange, DeviceState, Head, QuarantineEntry
+from hub.model import AuditEntry, DeviceChange, DeviceState, EvidenceCount, Gap, Head, QuarantineEntry
 from hub.store.errors import HeadConflictError
-from hub.store.ports import QUARANTINE_DATA_BYTES, QUARANTINE_ROWS_PER_DEVICE, IngestCommit
+from hub.store.ports import QUARANTINE_DATA_BYTES, IngestCommit
 from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.registry import INSERT_AUDIT, audit_values
 
@@ -42,27 +42,25 @@ ON CONFLICT DO UPDATE SET n = n + excluded.n
 
 _QUARANTINE: Final = """
 INSERT INTO quarantine (device, epoch, seq, received_ms, reason, detail, data, digest)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
-WHERE (SELECT count(*) FROM quarantine WHERE device IS ?1) < ?9
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO NOTHING
 """
 
-_COUNT_DROPPED: Final = """
-INSERT INTO quarantine_dropped (device, n)
-SELECT coalesce(?1, x''), 1 WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE digest = ?2)
-ON CONFLICT (device) DO UPDATE SET n = n + 1
-"""
-
 _WALK_BACK: Final = """
-WITH RECURSIVE back (prev_id, seq, hash) AS (
-    SELECT prev_id, seq, hash FROM checkin WHERE id = coalesce(
+WITH RECURSIVE back (id, prev_id, seq) AS (
+    SELECT id, prev_id, seq FROM checkin WHERE id = coalesce(
         (SELECT row_id FROM waypoint WHERE device = ?1 AND epoch = ?2 AND seq >= ?3 ORDER BY seq LIMIT 1),
         (SELECT row_id FROM head WHERE device = ?1 AND epoch = ?2))
     UNION ALL
-    SELECT checkin.prev_id, checkin.seq, checkin.hash FROM back JOIN checkin ON checkin.id = back.prev_id
+    SELECT checkin.id, checkin.prev_id, checkin.seq FROM back JOIN checkin ON checkin.id = back.prev_id
     WHERE back.seq > ?3
 )
-SELECT hash FROM back WHERE seq = ?3
+SELECT hash, sealed FROM checkin WHERE id = (SELECT id FROM back WHERE seq = ?3)
+"""
+
+_EVIDENCE: Final = """
+SELECT (SELECT count(*) FROM quarantine WHERE device = ?1 AND data IS NOT NULL),
+    (SELECT count(*) FROM gap WHERE device = ?1)
 """
 
 
@@ -78,6 +76,14 @@ class SqliteIngest:
         return tuple(
             Head(device_id=device, epoch=epoch, seq=seq, hash=hash_, updated_ms=updated_ms)
             for device, epoch, seq, hash_, updated_ms in rows
+        )
+
+    async def gaps_of_all(self) -> tuple[Gap, ...]:
+        """Every gap noted."""
+        rows = await self._connections.read("SELECT device, epoch, from_seq, to_seq, why FROM gap")
+        return tuple(
+            Gap(device_id=device, epoch=epoch, from_seq=from_seq, to_seq=to_seq, why=why)
+            for device, epoch, from_seq, to_seq, why in rows
         )
 
     async def commit(self, commit: IngestCommit) -> None:
@@ -112,26 +118,40 @@ class SqliteIngest:
         rows = await self._connections.read(_WALK_BACK, (device_id, epoch, seq))
         return rows[0][0] if rows else None
 
+    async def find_sealed(self, device_id: bytes, epoch: bytes, seq: int) -> bytes | None:
+        """The sealed bytes of a check-in stored before, found in the same way."""
+        rows = await self._connections.read(_WALK_BACK, (device_id, epoch, seq))
+        return rows[0][1] if rows else None
+
+    async def evidence(self, device_id: bytes) -> EvidenceCount:
+        """How much is kept against a device: two counts within indexes."""
+        quarantined, gaps = (await self._connections.read(_EVIDENCE, (device_id,)))[0]
+        return EvidenceCount(quarantined=quarantined, gaps=gaps)
+
 
 async def quarantine(db: aiosqlite.Connection, entries: tuple[QuarantineEntry, ...], *, received_ms: int) -> None:
-    """Keep entries as evidence, within a transaction; resends and what passes a device's share are not kept."""
-    for entry in entries:
-        digest = hashlib.sha256(entry.data).digest()
-        await db.execute_fetchall(
-            _QUARANTINE,
-            (
-                entry.device_id,
-                entry.epoch,
-                entry.seq,
-                received_ms,
-                entry.reason,
-                entry.detail,
-                entry.data[:QUARANTINE_DATA_BYTES],
-                digest,
-                QUARANTINE_ROWS_PER_DEVICE,
-            ),
+    """Keep entries as evidence, within a transaction; resends change nothing."""
+    values = [
+        (
+            entry.device_id,
+            entry.epoch,
+            entry.seq,
+            received_ms,
+            entry.reason,
+            entry.detail,
+            entry.data[:QUARANTINE_DATA_BYTES],
+            _digest(entry),
         )
-        await db.execute_fetchall(_COUNT_DROPPED, (entry.device_id, digest))
+        for entry in entries
+    ]
+    if values:
+        await db.executemany(_QUARANTINE, values)
+
+
+def _digest(entry: QuarantineEntry) -> bytes:
+    """What makes an entry the same: whose, where, why, and every byte. Another device's must not hide it."""
+    identity = repr((entry.device_id, entry.epoch, entry.seq, entry.reason))
+    return hashlib.sha256(hashlib.sha256(entry.data).digest() + identity.encode()).digest()
 
 
 def _row_values(

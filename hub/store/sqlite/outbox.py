@@ -64,9 +64,9 @@ class SqliteOutbox:
             return await _insert_batch(db, batch_id, first_id=first_id, last_id=last_id, made_ms=made_ms)
 
     async def due_batches(self, *, now_ms: int, limit: int) -> tuple[OutboxBatch, ...]:
-        """Open and refused batches whose `next_try_ms` is reached, oldest rows first."""
+        """Open and refused batches whose `next_try_ms` is reached, longest due first."""
         rows = await self._connections.read(
-            "SELECT * FROM pending_batch WHERE next_try_ms <= ? ORDER BY first_id LIMIT ?",
+            "SELECT * FROM pending_batch WHERE next_try_ms <= ? ORDER BY next_try_ms, first_id LIMIT ?",
             (now_ms, limit),
         )
         return tuple(_batch(row) for row in rows)

@@ -28,7 +28,6 @@ SELECT (SELECT n FROM stored),
     (SELECT open FROM pending),
     (SELECT refused FROM pending),
     (SELECT count(*) FROM quarantine),
-    (SELECT coalesce(sum(n), 0) FROM quarantine_dropped),
     (SELECT count(*) FROM gap)
 """
 
@@ -50,7 +49,7 @@ class SqliteReports:
     async def status(self) -> StoreStatus:
         """The figures of this moment."""
         row = (await self._connections.read(_STATUS))[0]
-        rows, outbox_rows, outbox_oldest_ms, batches_open, batches_refused, quarantined, dropped, gaps = row
+        rows, outbox_rows, outbox_oldest_ms, batches_open, batches_refused, quarantined, gaps = row
         return StoreStatus(
             rows=rows,
             outbox_rows=outbox_rows,
@@ -58,7 +57,6 @@ class SqliteReports:
             batches_open=batches_open,
             batches_refused=batches_refused,
             quarantined=quarantined,
-            quarantine_dropped=dropped,
             gaps=gaps,
         )
 

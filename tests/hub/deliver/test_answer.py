@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from hub.deliver.answer import Receipted, Refused, TryAgain, read_answer
 from hub.model import OutboxRow
 from protocol.keys import Ed25519SigningKey
 from protocol.reasons import Reason
+from protocol.trust import KeyUse
 
 BATCH = bytes(15) + b"\1"
 ROWS = [OutboxRow(row_id=10 + at, device_id=bytes(8), epoch=bytes(8), seq=at, sealed=b"") for at in range(3)]
@@ -51,9 +54,21 @@ def test_receipts_that_do_not_check_out_are_no_answer(read, platform):
         platform.receipt(BATCH, 2),
         platform.receipt(BATCH, 4),
         platform.receipt(BATCH, 2, ((3, Reason.MALFORMED),)),
+        platform.receipt(BATCH, 3, ((2, Reason.MALFORMED),)),
+        platform.receipt(BATCH, 1, ((1, Reason.MALFORMED), (1, Reason.MALFORMED))),
+        platform.receipt(BATCH, 0),
         platform.receipt(BATCH, 3, key=stranger),
     ):
         assert isinstance(read(200, body), TryAgain), body
+
+
+@pytest.mark.parametrize("uses", [{KeyUse.CODE}, {KeyUse.STATUS, KeyUse.CODE}])
+def test_a_key_of_the_platform_for_another_use_signs_no_receipt(platform, uses):
+    (issuer,) = platform.trust.issuers
+    key = replace(issuer.keys[0], uses=frozenset(uses))
+    trust = replace(platform.trust, issuers=(replace(issuer, keys=(key,)),))
+    answer = read_answer(200, platform.receipt(BATCH, 3), batch_id=BATCH, rows=ROWS, trust=trust, now_ms=1)
+    assert isinstance(answer, TryAgain)
 
 
 def test_a_key_outside_its_window_signs_nothing(read, platform):

@@ -8,6 +8,8 @@ import pytest
 from hub.store.errors import StoreWriteError
 from protocol.batch import open_batch
 from protocol.checkin import parse_checkin
+from protocol.keys import Ed25519SigningKey
+from protocol.reasons import Reason
 
 
 async def test_what_is_stored_reaches_the_platform_and_is_receipted(outbox, platform, gate):
@@ -181,6 +183,54 @@ async def test_a_week_of_bad_network(outbox, platform, gate, seed):
     assert sorted(platform.stored) == sorted(gate.chain)
     status = await outbox.store.status()
     assert (status.outbox_rows, status.batches_open, status.batches_refused) == (0, 0, 0)
+
+
+LIES = {
+    "too many": lambda platform, batch_id: platform.receipt(batch_id, 3),
+    "too few": lambda platform, batch_id: platform.receipt(batch_id, 1),
+    "an index beyond": lambda platform, batch_id: platform.receipt(batch_id, 1, ((2, Reason.MALFORMED),)),
+    "another batch": lambda platform, batch_id: platform.receipt(bytes(16), 2),
+    "another key": lambda platform, batch_id: platform.receipt(batch_id, 2, key=Ed25519SigningKey(bytes(32))),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+async def test_a_receipt_that_lies_marks_nothing_and_erases_nothing(outbox, platform, gate, lie):
+    await outbox.put(2)
+    platform.plan = [(200, lie(platform, (1).to_bytes(16, "big")))]
+    await outbox.round()
+    status = await outbox.store.status()
+    assert (status.outbox_rows, status.batches_open, status.quarantined) == (2, 1, 0)
+    assert await outbox.store.forget_personal(received_before_ms=2**60, limit_batches=9) == 0
+    await outbox.round(later_ms=500)
+    assert platform.stored == gate.chain
+    assert (await outbox.store.status()).outbox_rows == 0
+
+
+async def test_the_receipt_of_an_older_batch_does_not_count_for_a_newer_one(outbox, platform, gate):
+    await outbox.put(2)
+    await outbox.round()
+    await outbox.put(2)
+    platform.plan = [(200, platform.receipt((1).to_bytes(16, "big"), 2))]
+    await outbox.round()
+    assert (await outbox.store.status()).outbox_rows == 2
+
+
+@pytest.mark.slow
+async def test_however_many_batches_break_the_platform_good_ones_get_through(outbox, platform, gate, monkeypatch):
+    """A hostile gate that knows a check-in on which the platform stumbles must not fill every place there is."""
+    monkeypatch.setattr("hub.deliver.forward.BATCH_CHECKINS", 4)
+    await outbox.put(120)
+    bad = set(gate.chain)
+    platform.refuse = lambda batch: 500 if bad & set(batch.checkins) else None
+    for _ in range(20):
+        await outbox.round(later_ms=30_000)
+    await outbox.put(4)
+    for _ in range(400):
+        await outbox.round(later_ms=30_000)
+        if len(platform.stored) == 4:
+            break
+    assert platform.stored == gate.chain[120:]
 
 
 async def test_a_batch_names_the_hub(outbox, platform, hub_key):

@@ -3,6 +3,7 @@ import pytest
 from hub.ingest.judge import find_place, judge, needed_hashes
 from hub.model import Gap
 from protocol.checkin import hash_of
+from protocol.limits import INT64_MAX
 
 
 def broken(data: bytes) -> bytes:
@@ -200,6 +201,13 @@ def test_a_gap_may_begin_with_poison_but_not_consist_of_it(gate, parts_of, stand
     assert claims_only.seq == 1
 
 
+def test_a_check_in_for_which_something_else_was_quarantined_is_kept_as_late(gate, parts_of, standing_at):
+    gate.make(3)
+    outcome = judge(parts_of(gate, gate.chain[1:2]), first=2, standing=standing_at(gate, 3))
+    assert [(entry.seq, entry.reason, entry.data) for entry in outcome.quarantine] == [(2, "late", gate.chain[1])]
+    assert (outcome.seq, outcome.duplicates, outcome.fork) == (3, 0, False)
+
+
 def test_a_signed_entry_out_of_its_place_stops_the_message(gate, parts_of, standing_at):
     gate.make(5)
     outcome = judge(
@@ -226,3 +234,13 @@ def test_poison_before_the_first_place_there_is_changes_nothing(gate, parts_of, 
     outcome = judge(parts, first=-1, standing=standing_at(gate, 0))
     assert seqs(outcome) == [1]
     assert not outcome.quarantine
+
+
+@pytest.mark.parametrize("after", [b"\0", b"\0\1"])
+def test_what_stands_beyond_the_last_number_stops_the_message(gate, parts_of, standing_at, after):
+    (last,) = gate.make(1, seq=INT64_MAX)
+    standing = standing_at(gate, 0, oldest_seq=INT64_MAX)
+    outcome = judge(parts_of(gate, [last, after]), first=INT64_MAX, standing=standing)
+    assert seqs(outcome) == [INT64_MAX]
+    assert (outcome.seq, outcome.quarantine) == (INT64_MAX, ())
+    assert outcome.stopped

@@ -90,7 +90,10 @@ async def test_a_fork_stops_the_device_and_keeps_both(site, gate):
     )
     assert receipts == {}
     assert site.store.stored(gate) == gate.chain[:3]
-    assert [(entry.reason, entry.data) for entry in site.store.quarantine] == [("fork", twin.chain[2])]
+    assert [(entry.reason, entry.seq, entry.data) for entry in site.store.quarantine] == [
+        ("fork", 3, twin.chain[2]),
+        ("fork", 3, gate.chain[2]),
+    ]
     device = site.store.registered[gate.device]
     assert device.state is DeviceState.QUARANTINED
     assert "fork" in device.reason
@@ -98,6 +101,17 @@ async def test_a_fork_stops_the_device_and_keeps_both(site, gate):
     assert site.metric("refused_total", reason="quarantined") == 1
     assert site.broker.acknowledged == [1, 2, 3]
     assert await site.run((gate.topic(), gate.message(4, 4))) == {}
+
+
+async def test_a_broken_chain_keeps_what_it_does_not_continue(site, gate):
+    gate.make(2)
+    gate.make(1, prev=bytes(31) + b"\1")
+    await site.run((gate.topic(), gate.message(1, 2)))
+    assert await site.run((gate.topic(), gate.message(3, 3))) == {}
+    assert [(entry.reason, entry.seq, entry.data) for entry in site.store.quarantine] == [
+        ("fork", 3, gate.chain[2]),
+        ("fork", 2, gate.chain[1]),
+    ]
 
 
 @pytest.mark.parametrize("state", [DeviceState.REVOKED, DeviceState.QUARANTINED])

@@ -169,7 +169,8 @@ async def test_a_copied_card_stops_the_device(*, eventually, hub_over, connect_g
         await asyncio.sleep(0.5)
         assert client.receipts.empty()
     assert len(await rows(store)) == 5
-    assert [entry.reason for entry in await store.quarantine_list(limit=5)] == ["fork"]
+    kept = await store.quarantine_list(limit=5)
+    assert {(entry.reason, entry.data) for entry in kept} == {("fork", gate.chain[4]), ("fork", twin.chain[4])}
 
 
 async def test_a_revocation_from_another_process_holds_within_a_second(
@@ -186,9 +187,12 @@ async def test_a_revocation_from_another_process_holds_within_a_second(
         await other.close()
         await asyncio.sleep(1)
         client.send(gate.message(2, 2))
+        client.send(b"junk")
         await asyncio.sleep(0.5)
         assert client.receipts.empty()
     assert len(await rows(store)) == 1
+    assert [head.seq for head in await store.heads()] == [1]
+    assert (await store.status()).quarantined == 0
 
 
 async def test_a_killed_broker_loses_nothing(*, hub_over, connect_gate, store, gate, hub_key, mosquitto):

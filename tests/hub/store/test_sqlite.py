@@ -10,7 +10,7 @@ import pytest
 from hub.model import HeadChange, QuarantineEntry
 from hub.store.errors import StoreCorruptError, StoreOpenError, StoreWriteError
 from hub.store.ports import IngestCommit
-from hub.store.sqlite import connection, ingest, open_store
+from hub.store.sqlite import connection, open_store
 from protocol.checkin import GENESIS, CheckIn, parse_checkin, seal_checkin
 from protocol.keys import Ed25519SigningKey
 from protocol.reasons import Reason
@@ -180,23 +180,3 @@ async def test_forgotten_bytes_are_gone_from_the_disk(store, path, tmp_path):
     assert on_disk(b"quarantined" + SUBJECT)
     assert await store.forget_quarantine(received_before_ms=NOW_MS + 1) == 1
     assert on_disk(SUBJECT) == []
-
-
-async def test_one_devices_flood_fills_its_own_share_of_the_quarantine_only(store, monkeypatch):
-    monkeypatch.setattr(ingest, "QUARANTINE_ROWS_PER_DEVICE", 3)
-
-    async def quarantine(device_id, *data):
-        entries = tuple(
-            QuarantineEntry(device_id=device_id, epoch=None, seq=None, reason="malformed", detail="", data=one)
-            for one in data
-        )
-        await store.commit(IngestCommit(received_ms=NOW_MS, quarantine=entries))
-
-    await quarantine(b"device-A", *(bytes([n]) for n in range(5)))
-    await quarantine(b"device-A", b"\x00")
-    await quarantine(b"device-B", b"b")
-    await quarantine(None, b"w", b"x", b"y", b"z")
-    status = await store.status()
-    assert (status.quarantined, status.quarantine_dropped) == (3 + 1 + 3, 2 + 1)
-    kept = [row.data for row in await store.quarantine_list(limit=9) if row.device_id == b"device-A"]
-    assert kept == [b"\x02", b"\x01", b"\x00"]

@@ -78,15 +78,9 @@ CREATE TABLE quarantine (
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
     data BLOB,                  -- the beginning of the bytes; NULL after its retention
-    digest BLOB NOT NULL UNIQUE -- SHA-256 of all of them: a resend adds nothing
+    digest BLOB NOT NULL UNIQUE -- SHA-256 of all of them with whose, where and why: a resend adds nothing
 ) STRICT;
-CREATE INDEX quarantine_device ON quarantine (device);
-
--- Entries not kept because the device's share was full. The empty device stands for "not known".
-CREATE TABLE quarantine_dropped (
-    device BLOB PRIMARY KEY,
-    n INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+CREATE INDEX quarantine_device ON quarantine (device) WHERE data IS NOT NULL;
 
 CREATE TABLE gap (
     id INTEGER PRIMARY KEY,
