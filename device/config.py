@@ -5,15 +5,16 @@ an error that names it and its table. Relative paths are relative to the file. D
 """
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from protocol.limits import CODE_LEEWAY_S, NAME_CHARS
+from protocol.limits import CODE_LEEWAY_S, INT64_MAX, NAME_CHARS
 
-Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9._-]{{1,{NAME_CHARS}}}$")]
+Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9._-]{{1,{NAME_CHARS}}}\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=1, le=60_000)]
 PictureSide = Annotated[int, Meta(ge=64, le=4096)]
@@ -133,7 +134,7 @@ class Policy(_Table, frozen=True, kw_only=True):
     counts as used; `keep_masked` lets records carry surname and digits; `light_ms` and `open_ms` are for one person.
     """
 
-    version: Annotated[int, Meta(ge=0)] = 0
+    version: Annotated[int, Meta(ge=0, le=INT64_MAX)] = 0
     enabled: bool = True
     closed: bool = False
     keep_masked: bool = False
@@ -152,7 +153,7 @@ class ClockConfig(_Table, frozen=True, kw_only=True):
 class DeviceConfig(_Table, frozen=True, kw_only=True):
     """The whole file. `device_id` is 16 hex digits; `state_dir` holds the spool and must survive a power cut."""
 
-    device_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    device_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
     place: Name
     gate: Name
     state_dir: Path
@@ -166,6 +167,14 @@ class DeviceConfig(_Table, frozen=True, kw_only=True):
     policy: Policy = Policy()
     clock: ClockConfig = ClockConfig()
 
+    def __post_init__(self) -> None:
+        """Refuse a camera whose first frame would end the process."""
+        camera = self.camera
+        if isinstance(camera, PiCameraConfig | PeopleCameraConfig):
+            frame_px = camera.width_px * camera.height_px
+            if frame_px > self.decoder.frame_px_max:
+                raise ValueError(f"camera: {frame_px} px a frame, decoder.frame_px_max is {self.decoder.frame_px_max}")
+
     @property
     def device(self) -> bytes:
         """The device id, 8 bytes."""
@@ -178,14 +187,7 @@ def load(path: Path) -> DeviceConfig:
     Raises:
         ConfigError: it cannot be read, is not TOML, or a key is unknown, missing or out of its range.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_LIMIT_BYTES + 1)
-        if len(data) > FILE_LIMIT_BYTES:
-            raise ConfigError(f"{path}: over {FILE_LIMIT_BYTES} bytes, no configuration is that long")
-        table = tomllib.loads(data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    table = _toml(path)
 
     def resolve(kind: type, value: Any) -> Any:
         if kind is Path and isinstance(value, str):
@@ -195,6 +197,38 @@ def load(path: Path) -> DeviceConfig:
     try:
         return msgspec.convert(table, DeviceConfig, dec_hook=resolve)
     except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def load_wiring(path: Path) -> PiHardware | SimHardware:
+    """What can be read of `[hardware]` in the file `path`, each key for itself, whatever else is wrong there.
+
+    For `safe`, which must not drive a relay to the wrong level because of a slip elsewhere in the file.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
+    """
+    table = _toml(path).get("hardware")
+    given = table if isinstance(table, dict) else {}
+    if given.get("kind") == "sim":
+        return SimHardware()
+    known: dict[str, Any] = {"kind": "pi"}
+    for key, value in given.items():
+        with suppress(msgspec.ValidationError):
+            msgspec.convert({"kind": "pi", key: value}, PiHardware)
+            known[key] = value
+    return msgspec.convert(known, PiHardware)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT_BYTES + 1)
+        if len(data) > FILE_LIMIT_BYTES:
+            raise ConfigError(f"{path}: over {FILE_LIMIT_BYTES} bytes, no configuration is that long")
+        return tomllib.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or an integer of more digits than Python reads.
         raise ConfigError(f"{path}: {error}") from error
 
 

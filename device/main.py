@@ -11,12 +11,12 @@ the relay off in between.
 
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from device import parts
 from device.config import DeviceConfig
@@ -54,9 +54,9 @@ def run(config: DeviceConfig, log: Log) -> int:
     Raises:
         IdentityError, OSError, ProtocolError, StorageError, HardwareError: it cannot start.
     """
-    stopping = threading.Event()
+    stopping = Stop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
+        signal.signal(name, stopping.ask)
     identity = load_identity(
         device=config.device, signing=config.keys.signing, hub=config.keys.hub, root=config.keys.root
     )
@@ -64,7 +64,7 @@ def run(config: DeviceConfig, log: Log) -> int:
     clock = GateClock(synchronised=kernel_synchronised if config.clock.source == "kernel" else lambda: True)
     clock.seen_signed_s(bundle.issued_s)
     config.state_dir.mkdir(parents=True, exist_ok=True)
-    spool = Spool.open(config.state_dir / "spool.db", new_epoch=secrets.token_bytes(8), now_ms=clock.now_ms())
+    spool = Spool.open(_spool_path(config), new_epoch=secrets.token_bytes(8), now_ms=clock.now_ms())
     with closing(spool), parts.hardware(config.hardware) as hardware:
         if spool.damage is not None:
             log.event("spool_damaged", damage=spool.damage)
@@ -76,6 +76,31 @@ def run(config: DeviceConfig, log: Log) -> int:
         finally:
             hardware.gate.close()
             gate.stop()
+
+
+class SpoolGoneError(Exception):
+    """The spool's file was removed or replaced under the running gate: what it commits is nowhere."""
+
+
+class Stop:
+    """Whether a signal asked for the end.
+
+    It has no lock: a handler runs between any two steps of the thread that waits here, and the lock of a
+    `threading.Event` would then be waited for by its own holder, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        """Ask for the end; a signal handler."""
+        self._asked = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it was asked, after `timeout_s` or at once."""
+        if not self._asked:
+            time.sleep(timeout_s)
+        return self._asked
 
 
 class _Running:
@@ -97,6 +122,8 @@ class _Running:
         self._identity = identity
         self._clock = clock
         self._spool = spool
+        self._spool_path = _spool_path(config)
+        self._spool_file = _file_id(self._spool_path)
         self._hardware = hardware
         policy = config.policy
         self._mailbox = Mailbox()
@@ -157,7 +184,7 @@ class _Running:
         self._uplink.start()
         self._log.event("started", device=self._config.device_id, place=self._config.place, gate=self._config.gate)
 
-    def watch(self, stopping: threading.Event, watchdog: Watchdog) -> int:
+    def watch(self, stopping: Stop, watchdog: Watchdog) -> int:
         """Look after the threads until the end; the exit code."""
         progress = Progress(lambda: self._loop.counts.frames)
         ready = False
@@ -183,9 +210,12 @@ class _Running:
         self._loop.stop()
         self._uplink.stop()
 
-    def _failures(self) -> Iterator[tuple[str, Exception]]:
-        threads = (("scan", self._loop.failure), ("camera", self._capture.failure), ("uplink", self._uplink.failure))
-        for name, failure in threads:
+    def _failures(self) -> Iterator[tuple[str, BaseException]]:
+        camera = self._capture.failure
+        if isinstance(camera, EndOfFramesError):
+            # The scan thread tells, when it has answered the last frame.
+            camera = None
+        for name, failure in (("scan", self._loop.failure), ("camera", camera), ("uplink", self._uplink.failure)):
             if failure is not None:
                 yield name, failure
         yield from self._hardware.failures()
@@ -198,6 +228,9 @@ class _Running:
             used=None if until_ms is None else (draft.code, until_ms),
             from_reserve=from_reserve,
         )
+        # SQLite goes on writing into a file that was unlinked; green would then mean nothing.
+        if _file_id(self._spool_path) != self._spool_file:
+            raise SpoolGoneError(f"{self._spool_path} is not the file that was opened")
         self._uplink.appended()
         return appended.seq
 
@@ -230,3 +263,16 @@ class _Running:
             in_service=self._config.policy.enabled and not self._config.policy.closed,
         )
         return encode_health(health_of(figures, now_ms=self._clock.now_ms(), clock_trusted=self._clock.trusted))
+
+
+def _spool_path(config: DeviceConfig) -> Path:
+    return config.state_dir / "spool.db"
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

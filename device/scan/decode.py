@@ -102,7 +102,7 @@ class DecoderProcess:
             raise DecoderFailedError(f"no decoder: {error}") from error
 
     def close(self) -> None:
-        """Kill the children and give the memory back. Once, after the last `decode`."""
+        """Kill the children and give the memory back, after the last `decode`. May be called twice."""
         for child in (self._child, self._spare):
             if child is not None:
                 child.kill()

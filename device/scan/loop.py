@@ -5,7 +5,7 @@
     sight    the one code that newly came into view
     verify   its issuer's signature
     decide   colour, verdict, reason
-    record   sealed and committed to disk: before a green light, after any other
+    record   sealed and committed to disk: before a light that has green in it, after any other
     indicate light, gate, sound
 
 Green means recorded: `_answer` lights green only with the sequence number of a committed check-in in hand.
@@ -21,7 +21,7 @@ from device.scan.capture import Mailbox
 from device.scan.decide import Memory, Rules, decide, used_until_ms
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
-from device.scan.record import Commit, CommitFailure, Lane, Recorded, draft, record
+from device.scan.record import Commit, CommitFailure, Lane, Recorded, before_light, draft, record
 from device.scan.sight import Sight
 from device.scan.verify import verify_text
 from protocol.reasons import Reason
@@ -45,7 +45,7 @@ class Scan:
 
 @dataclass(slots=True, kw_only=True)
 class ScanCounts:
-    """What the loop saw since the start."""
+    """What the loop saw since the start. `frames` are those whose answer is known: a lost one is no progress."""
 
     frames: int = 0
     decode_us: int = 0
@@ -101,7 +101,7 @@ class ScanLoop:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scan", daemon=True)
         self.counts = ScanCounts()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     @property
     def alive(self) -> bool:
@@ -124,7 +124,7 @@ class ScanLoop:
                 frame = self._mailbox.take(TAKE_S)
                 if frame is not None:
                     self.step(frame)
-        except Exception as error:  # noqa: BLE001 -- the thread's border: main sees the failure and ends the process.
+        except BaseException as error:  # noqa: BLE001 -- the thread's border, for panics of Rust libraries too: main sees the failure and ends the process.
             self.failure = error
         finally:
             self._decoder.close()
@@ -132,10 +132,10 @@ class ScanLoop:
     def step(self, frame: Frame) -> None:
         """One frame, through all stages that it has work for."""
         decoded = self._decoder.decode(frame)
-        self.counts.frames += 1
-        self.counts.decode_us += int(decoded.decode_ms * 1000)
         if decoded.lost:
             return
+        self.counts.frames += 1
+        self.counts.decode_us += int(decoded.decode_ms * 1000)
         seen = self._sight.see(decoded.texts, now_ms=frame.at_mono_ns / 1e6)
         self.counts.foreign += seen.foreign
         if seen.several:
@@ -145,10 +145,11 @@ class ScanLoop:
             self._answer(seen.code, decoded)
 
     def _answer(self, text: str, decoded: Decoded) -> None:
-        at_ms, trusted = self._now_ms(), self._clock_trusted()
-        shown = verify_text(text, trust=self._trust(), now_s=at_ms // 1000)
+        at_ms, trusted, trust = self._now_ms(), self._clock_trusted(), self._trust()
+        # A clock that is not to be believed cannot say that a key is too old or too new: the bundle's own time can.
+        shown = verify_text(text, trust=trust, now_s=at_ms // 1000 if trusted else trust.issued_s)
         decision = decide(shown, rules=self._rules, memory=self._memory, clock_trusted=trusted, now_ms=at_ms)
-        if decision.verdict is not Verdict.ADMIT:
+        if not before_light(decision):
             lit_ns = self._show(decision)
             recorded = self._record(shown, decision, at_ms=at_ms, clock_trusted=trusted)
             self._tell(decision, seq=recorded.seq, at_ms=at_ms, lit_ns=lit_ns, decoded=decoded)
@@ -166,7 +167,7 @@ class ScanLoop:
             commit=self._commit,
             commit_failure=self._commit_failure,
         )
-        self.counts.storage_failed = recorded.decision.reason is Reason.STORAGE_FAILED
+        self.counts.storage_failed = not recorded.stored
         if until_ms is not None and recorded.decision.verdict is Verdict.ADMIT:
             self._memory.admitted(shown.code_hash, until_ms=until_ms, now_ms=at_ms)
         return recorded

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from device.model import Decision, Draft, Refusal, Shown, StorageError, grey
 from protocol.checkin import Evidence
 from protocol.reasons import Reason
-from protocol.terms import Clock, Direction, Scheme
+from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 
 Commit = Callable[[Draft, int | None], int]
 """Seals a draft and commits it to disk, and remembers its code as used until the given ms. Gives the sequence number.
@@ -31,10 +31,16 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of a decision: `seq` is None when nothing could be written."""
+    """What became of a decision: `seq` is None when nothing could be written, `stored` False when not as usual."""
 
     decision: Decision
     seq: int | None
+    stored: bool = True
+
+
+def before_light(decision: Decision) -> bool:
+    """Whether it may be shown only once it is on disk: an admission, and whatever lights green for a moment."""
+    return decision.verdict is Verdict.ADMIT or decision.colour in {Colour.GREEN, Colour.NOTICE}
 
 
 def draft(
@@ -66,14 +72,18 @@ def draft(
 
 
 def record(record_of: Draft, *, until_ms: int | None, commit: Commit, commit_failure: CommitFailure) -> Recorded:
-    """Commits the draft. When that fails, nobody is admitted, and the failure itself is recorded from the reserve."""
+    """Commits the draft. When that fails, nobody is admitted, and what is shown instead is recorded from the reserve.
+
+    What was lit before (see `before_light`) is recorded as it was lit: a record never says other than the light.
+    """
     decision = Decision(colour=record_of.colour, verdict=record_of.verdict, reason=record_of.reason)
     try:
         return Recorded(decision=decision, seq=commit(record_of, until_ms))
     except StorageError:
-        failed = grey(Reason.STORAGE_FAILED)
-    state = replace(record_of, colour=failed.colour, verdict=failed.verdict, reason=failed.reason)
+        if before_light(decision):
+            decision = grey(Reason.STORAGE_FAILED)
+    state = replace(record_of, colour=decision.colour, verdict=decision.verdict, reason=decision.reason)
     try:
-        return Recorded(decision=failed, seq=commit_failure(state))
+        return Recorded(decision=decision, seq=commit_failure(state), stored=False)
     except StorageError:
-        return Recorded(decision=failed, seq=None)
+        return Recorded(decision=decision, seq=None, stored=False)

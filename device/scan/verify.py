@@ -51,4 +51,4 @@ def _refuse(code: Code, reason: Reason) -> Refusal:
 
 def _text_hash(text: str) -> bytes:
     """Stands for a code whose COSE bytes cannot be found."""
-    return hashlib.sha256(text.encode()).digest()[:CODE_HASH_BYTES]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:CODE_HASH_BYTES]

@@ -34,7 +34,7 @@ class World:
             return TrustedKey(
                 key=key.public,
                 uses=uses,
-                not_before_s=0,
+                not_before_s=self.now_s - 1000,
                 not_after_s=self.now_s + 10**6 if not_after_s is None else not_after_s,
             )
 

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from device.config import ConfigError, PeopleCameraConfig, PiHardware, in_force, load
+from device.config import (
+    ConfigError,
+    PeopleCameraConfig,
+    PiHardware,
+    SimHardware,
+    in_force,
+    load,
+    load_wiring,
+)
 
 WHOLE = """
 device_id = "00112233445566aa"
@@ -93,3 +101,32 @@ def test_the_default_pins_do_not_clash():
     from device.parts import pins
 
     assert pins(PiHardware()).relay == 26
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('place = "mall-1"', 'place = "mall-1\\n"', "$.place"),
+        ('device_id = "00112233445566aa"', 'device_id = "00112233445566aa\\n"', "$.device_id"),
+        ('kind = "sim"', f'kind = "sim"\n[policy]\nversion = {2**63}', "$.policy.version"),
+        ('socket = "camera.sock"', 'socket = "camera.sock"\nwidth_px = 1920\nheight_px = 1080', "frame_px_max"),
+        ('gate = "north"', f"gate = {'9' * 5000}", "digits"),
+    ],
+)
+def test_what_would_end_the_gate_at_its_first_code_is_refused_at_the_start(tmp_path, old, new, named):
+    assert old in WHOLE
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, WHOLE.replace(old, new)))
+    assert named in str(raised.value)
+
+
+def test_wiring_is_read_from_a_file_that_is_no_configuration_any_more(tmp_path):
+    broken = '[hardware]\nkind = "pi"\nrelay = 20\nrelay_active_high = false\nblue = 99\nbarrier = 1\n[policy]\nopen_ms = 0\n'
+    wiring = load_wiring(written(tmp_path, broken))
+    assert wiring == PiHardware(relay=20, relay_active_high=False)
+    assert load_wiring(written(tmp_path, '[hardware]\nkind = "sim"\njournal = 7\n')) == SimHardware()
+    assert load_wiring(written(tmp_path, "hardware = 3")) == PiHardware()
+    assert load_wiring(written(tmp_path, "")) == PiHardware()
+    for nothing in ("[hardware", f"x = {'9' * 5000}"):
+        with pytest.raises(ConfigError):
+            load_wiring(written(tmp_path, nothing))

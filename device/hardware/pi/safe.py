@@ -10,23 +10,27 @@ chip closed; the kernel does that at exit. Where outputs persist they stay drive
 they were.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from device.hardware.pi.pins import Pins, lgpio_factory
+from device.hardware.pi.pins import lgpio_factory
 from device.hardware.ports import HardwareError
 
 Claim = Callable[[int, bool], None]
 """Makes BCM line `line` an output at `level` (True = high), in one step."""
 
 
-def drive_off(pins: Pins, *, claim: Claim) -> None:
-    """Switch every output of the gate off; the relay first, and each one whatever became of the others.
+def drive_off(off_levels: Iterable[tuple[int, bool]], *, claim: Claim) -> None:
+    """Switch every output off, in this order, and each one whatever became of the others.
+
+    Args:
+        off_levels: as `Pins.off_levels`: lines, each with the level that switches it off; the relay first.
+        claim: how a line is driven.
 
     Raises:
         HardwareError: some lines could not be driven; all the others are off.
     """
     failures = []
-    for line, off_level in pins.off_levels():
+    for line, off_level in off_levels:
         try:
             claim(line, off_level)
         except Exception as error:  # noqa: BLE001  one dead line must not keep the others energised
@@ -46,7 +50,10 @@ def lgpio_claim() -> Claim:
     factory.close()
     import lgpio
 
-    handle = lgpio.gpiochip_open(chip)
+    try:
+        handle = lgpio.gpiochip_open(chip)
+    except lgpio.error as error:
+        raise HardwareError(f"GPIO chip {chip} cannot be opened: {error}") from error
 
     def claim(line: int, level: bool) -> None:  # noqa: FBT001  the shape of Claim
         lgpio.gpio_claim_output(handle, line, int(level))

@@ -67,7 +67,9 @@ class FrameMemory:
         self._pixels[: luma.size].reshape(luma.shape)[...] = luma
 
     def close(self) -> None:
-        """Give the memory back, once."""
+        """Give the memory back. May be called twice."""
+        if self._map.closed:
+            return
         del self._pixels
         self._map.close()
         os.close(self.fd)

@@ -3,78 +3,11 @@
 import numpy as np
 import pytest
 
-from device.model import Decoded, Frame, StorageError
-from device.scan.capture import Mailbox
-from device.scan.decide import Memory, Rules
-from device.scan.loop import ScanLoop
-from device.scan.record import Lane
-from device.scan.sight import Sight
+from device.model import Frame
+from protocol.codes import StatusRef
+from protocol.limits import TIME_MAX_MS
 from protocol.reasons import Reason
-from protocol.terms import Colour, Direction, Verdict
-
-
-class Script:
-    """Decoder, disk and face of a gate, which write down what happened in which order."""
-
-    def __init__(self, world):
-        self.world = world
-        self.texts = ()
-        self.happened = []
-        self.scans = []
-        self.drafts = []
-        self.disk = "ok"
-        self.lost = False
-        self.trusted = True
-        self.time_ms = 0
-        self.loop = ScanLoop(
-            mailbox=Mailbox(),
-            decoder=self,
-            sight=Sight(),
-            trust=world.bundle,
-            rules=Rules(),
-            memory=Memory({}),
-            lane=Lane(place="p", gate="g", direction=Direction.IN, keep_masked=False, policy_version=0),
-            now_ms=lambda: world.now_ms,
-            clock_trusted=lambda: self.trusted,
-            commit=self.commit,
-            commit_failure=self.commit_failure,
-            indicator=self,
-            on_scan=self.scans.append,
-            mono_ns=lambda: self.time_ms * 1_000_000 + 7_000_000,
-        )
-
-    def decode(self, frame):
-        return Decoded(texts=self.texts, frame_seq=0, at_mono_ns=frame.at_mono_ns, decode_ms=2.0, lost=self.lost)
-
-    def show(self, decision):
-        self.happened.append(("light", decision.colour))
-
-    def commit(self, draft, until_ms):
-        if self.disk != "ok":
-            raise StorageError("full")
-        self.drafts.append(draft)
-        self.happened.append(("commit", draft.reason))
-        return len(self.drafts)
-
-    def commit_failure(self, draft):
-        if self.disk == "dead":
-            raise StorageError("full")
-        self.happened.append(("reserve", draft.reason))
-        return 99
-
-    def frames(self, *texts, count=1):
-        self.texts = texts
-        for _ in range(count):
-            self.time_ms += 50
-            self.loop.step(Frame(luma=np.zeros((4, 4), np.uint8), seq=0, at_mono_ns=self.time_ms * 1_000_000))
-
-    def leave(self):
-        self.frames(count=40)
-
-
-@pytest.fixture
-def gate(world):
-    return Script(world)
+from protocol.terms import Colour, Kind, Verdict
 
 
 def test_green_is_lit_only_after_the_commit(gate, world):
@@ -162,3 +95,82 @@ def test_a_lost_frame_is_not_a_look_away(gate, world):
     gate.lost = False
     gate.frames(text)
     assert len(gate.scans) == 1
+
+
+def test_a_notice_shows_green_too_so_it_is_recorded_first(gate, world):
+    gate.frames(world.text(colour=Colour.NOTICE))
+    assert gate.happened == [("commit", Reason.NOTICE), ("light", Colour.NOTICE)]
+    gate.leave()
+    gate.disk = "full"
+    gate.frames(world.text(colour=Colour.NOTICE))
+    assert gate.happened[2:] == [("reserve", Reason.STORAGE_FAILED), ("light", Colour.GREY)]
+
+
+def test_what_was_lit_before_the_disk_failed_is_recorded_as_it_was_lit(gate, world):
+    gate.disk = "full"
+    gate.frames(world.text(colour=Colour.RED))
+    assert gate.happened == [("light", Colour.RED), ("reserve", Reason.COLOUR_RED)]
+    assert (gate.scans[0].seq, gate.scans[0].decision.colour) == (99, Colour.RED)
+    assert gate.loop.counts.storage_failed
+
+
+def test_a_lost_frame_is_no_progress_and_does_not_feed_the_watchdog(gate):
+    gate.frames(count=2)
+    gate.lost = True
+    gate.frames(count=3)
+    assert gate.loop.counts.frames == 2
+
+
+def test_a_clock_that_woke_up_in_1970_is_at_fault_and_not_the_issuer(gate, world):
+    live, card = world.text(), world.text(kind=Kind.CARD, status=StatusRef(index=1, uri="u"))
+    gate.trusted, world.now_s = False, 0
+    for text in (live, card):
+        gate.frames(text)
+        gate.leave()
+    assert [scan.decision.reason for scan in gate.scans] == [Reason.CLOCK_UNTRUSTED, Reason.STATUS_STALE]
+    assert [draft.at_ms for draft in gate.drafts] == [0, 0], "the record says what the clock said"
+
+
+def test_a_clock_that_jumps_between_frames_admits_no_code_twice(gate, world):
+    text, began_s = world.text(), world.now_s
+    for jump_s, reason in [
+        (0, Reason.OK),
+        (40, Reason.ALREADY_USED),
+        (-600, Reason.NOT_YET_VALID),
+        (-30, Reason.ALREADY_USED),
+        (86_400, Reason.EXPIRED),
+        (0, Reason.ALREADY_USED),
+    ]:
+        world.now_s = began_s + jump_s
+        gate.frames(text)
+        gate.leave()
+        assert gate.scans[-1].decision.reason is reason, jump_s
+        assert gate.drafts[-1].at_ms == world.now_ms
+
+
+@pytest.mark.parametrize("now_s", [0, TIME_MAX_MS // 1000])
+def test_at_either_end_of_time_the_gate_still_answers(gate, world, now_s):
+    text, world.now_s = world.text(), now_s
+    gate.frames(text, text + "A")
+    gate.leave()
+    gate.frames(text)
+    assert [scan.decision.colour for scan in gate.scans] == [Colour.GREY, Colour.GREY]
+    assert gate.drafts[-1].at_ms == world.now_ms
+
+
+class Panic(BaseException):
+    """As a panic of a Rust library comes out."""
+
+
+@pytest.mark.parametrize("fault", [ValueError("fault"), Panic("fault")])
+def test_whatever_ends_the_thread_is_kept_for_main(gate, fault):
+    def fail(frame):
+        raise fault
+
+    gate.decode = fail
+    gate.start = gate.close = lambda: None
+    gate.loop._mailbox.put(Frame(luma=np.zeros((4, 4), np.uint8), seq=0, at_mono_ns=0))
+    gate.loop.start()
+    gate.loop._thread.join(5)
+    assert gate.loop.failure is fault
+    assert not gate.happened

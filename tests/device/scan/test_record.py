@@ -44,13 +44,13 @@ def fail(*_):
 def test_what_cannot_be_stored_admits_nobody_and_is_recorded_from_the_reserve(world):
     kept = []
     recorded = record(drafted(world), until_ms=5, commit=fail, commit_failure=lambda made: kept.append(made) or 9)
-    assert recorded == Recorded(decision=grey(Reason.STORAGE_FAILED), seq=9)
+    assert recorded == Recorded(decision=grey(Reason.STORAGE_FAILED), seq=9, stored=False)
     assert (kept[0].colour, kept[0].verdict, kept[0].reason) == (Colour.GREY, Verdict.HOLD, Reason.STORAGE_FAILED)
 
 
 def test_when_the_reserve_is_gone_too_it_is_grey_without_a_number(world):
     recorded = record(drafted(world), until_ms=5, commit=fail, commit_failure=fail)
-    assert recorded == Recorded(decision=grey(Reason.STORAGE_FAILED), seq=None)
+    assert recorded == Recorded(decision=grey(Reason.STORAGE_FAILED), seq=None, stored=False)
 
 
 def test_a_committed_draft_keeps_its_decision(world):

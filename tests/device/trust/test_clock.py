@@ -1,3 +1,7 @@
+from types import SimpleNamespace
+
+import pytest
+
 from device.trust.clock import BUILD_FLOOR_S, GateClock, kernel_synchronised
 
 
@@ -25,5 +29,13 @@ def test_the_newest_signed_time_raises_the_floor_and_nothing_lowers_it():
     assert not at.trusted
 
 
-def test_the_kernel_answers():
-    assert kernel_synchronised() in {True, False}
+@pytest.mark.parametrize(("state", "set_by_somebody"), [(-1, False), (0, True), (4, True), (5, False)])
+def test_the_kernel_says_whether_anything_sets_its_clock(monkeypatch, state, set_by_somebody):
+    """A FAKE libc: 5 is TIME_ERROR, "not synchronised", and -1 a call that failed."""
+    libc = SimpleNamespace(adjtimex=lambda timex: state)
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: libc)
+    assert kernel_synchronised() is set_by_somebody
+
+
+def test_the_real_kernel_answers():
+    assert type(kernel_synchronised()) is bool
