@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(_up(arguments, console))
     except (BrokerMissingError, FileExistsError, SiteError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except ReadingError as error:
-        console.print(f"the site cannot be asked: {error}", style="red", markup=False, highlight=False)
+        console.print(f"the site cannot be asked: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
