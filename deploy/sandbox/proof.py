@@ -95,12 +95,17 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """The end of a run in numbers. `problems` are sentences; with one of them the run has failed."""
+    """The end of a run in numbers. `problems` are sentences; with one of them the run has failed.
+
+    `ignored` showings were adverts, which get no answer; `unrecorded` answers were to several codes at once.
+    """
 
     people: int
     shown: int
     shown_again: int
     decided: int
+    ignored: int
+    unrecorded: int
     sealed: int
     stored: int
     forwarded: int
@@ -154,6 +159,8 @@ def prove(*, gates: Sequence[GateReading], hub: HubReading, platform: PlatformRe
         shown=crowd.shown,
         shown_again=crowd.shown_again,
         decided=sum(len(gate.scans) for gate in gates),
+        ignored=crowd.silent,
+        unrecorded=sum(scan.seq is None for gate in gates for scan in gate.scans),
         sealed=sealed,
         stored=hub.rows,
         forwarded=totals["rows"],

@@ -20,8 +20,12 @@ def summary_table(proof: Proof, *, restarts: dict[str, int]) -> RenderableType:
     rows: tuple[tuple[str, object, str], ...] = (
         ("人 people", proof.people, f"如预期 as expected {proof.as_expected}"),
         ("出示 shown", proof.shown, again),
-        ("判定 decided", proof.decided, "闸机亮灯 answers lit by the gates"),
-        ("封签 sealed", proof.sealed, "闸机链头 the gates' own chain heads"),
+        ("判定 decided", proof.decided, f"闸机亮灯 lit; 广告不理 adverts ignored: {proof.ignored}"),
+        (
+            "封签 sealed",
+            proof.sealed,
+            f"闸机链头 chain heads; 多码不记 several codes: {proof.unrecorded}",
+        ),
         ("入库 stored", proof.stored, "枢纽 hub"),
         ("转发 forwarded", proof.forwarded, "平台收到 arrived at the platform"),
         ("回执 receipted", proof.receipted, "平台签收 signed for by the platform"),
