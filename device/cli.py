@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device import parts
-from device.config import ConfigError, DeviceConfig, PiHardware, in_force, load, load_wiring
+from device.config import ConfigError, PiHardware, in_force, load, load_wiring
 from device.hardware.pi.safe import drive_off, lgpio_claim
 from device.hardware.ports import HardwareError
 from device.hardware.sim.pictures import luma_of, pictures_in
@@ -112,7 +112,7 @@ def _off_levels(hardware: PiHardware) -> tuple[tuple[int, bool], ...]:
 
 def _spool(arguments: argparse.Namespace) -> int:
     config = load(arguments.config)
-    audit = audit_file(_spool_path(config), key=load_signing(config.keys.signing).public)
+    audit = audit_file(config.spool, key=load_signing(config.keys.signing).public)
     report = {
         "epoch": audit.epoch.hex(),
         "depth": audit.depth,
@@ -199,10 +199,6 @@ def _reading(reading: Reading) -> dict[str, object]:
         "verdict": decision.verdict.wire_name if decision else None,
         "reason": decision.reason.wire_name if decision else None,
     }
-
-
-def _spool_path(config: DeviceConfig) -> Path:
-    return config.state_dir / "spool.db"
 
 
 if __name__ == "__main__":

@@ -180,6 +180,11 @@ class DeviceConfig(_Table, frozen=True, kw_only=True):
         """The device id, 8 bytes."""
         return bytes.fromhex(self.device_id)
 
+    @property
+    def spool(self) -> Path:
+        """The spool's file."""
+        return self.state_dir / "spool.db"
+
 
 def load(path: Path) -> DeviceConfig:
     """The file `path` -> configuration.

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from device import parts
 from device.config import DeviceConfig
@@ -64,7 +63,7 @@ def run(config: DeviceConfig, log: Log) -> int:
     clock = GateClock(synchronised=kernel_synchronised if config.clock.source == "kernel" else lambda: True)
     clock.seen_signed_s(bundle.issued_s)
     config.state_dir.mkdir(parents=True, exist_ok=True)
-    spool = Spool.open(_spool_path(config), new_epoch=secrets.token_bytes(8), now_ms=clock.now_ms())
+    spool = Spool.open(config.spool, new_epoch=secrets.token_bytes(8), now_ms=clock.now_ms())
     with closing(spool), parts.hardware(config.hardware) as hardware:
         if spool.damage is not None:
             log.event("spool_damaged", damage=spool.damage)
@@ -76,10 +75,6 @@ def run(config: DeviceConfig, log: Log) -> int:
         finally:
             hardware.gate.close()
             gate.stop()
-
-
-class SpoolGoneError(Exception):
-    """The spool's file was removed or replaced under the running gate: what it commits is nowhere."""
 
 
 class Stop:
@@ -122,8 +117,6 @@ class _Running:
         self._identity = identity
         self._clock = clock
         self._spool = spool
-        self._spool_path = _spool_path(config)
-        self._spool_file = _file_id(self._spool_path)
         self._hardware = hardware
         policy = config.policy
         self._mailbox = Mailbox()
@@ -228,9 +221,6 @@ class _Running:
             used=None if until_ms is None else (draft.code, until_ms),
             from_reserve=from_reserve,
         )
-        # SQLite goes on writing into a file that was unlinked; green would then mean nothing.
-        if _file_id(self._spool_path) != self._spool_file:
-            raise SpoolGoneError(f"{self._spool_path} is not the file that was opened")
         self._uplink.appended()
         return appended.seq
 
@@ -263,16 +253,3 @@ class _Running:
             in_service=self._config.policy.enabled and not self._config.policy.closed,
         )
         return encode_health(health_of(figures, now_ms=self._clock.now_ms(), clock_trusted=self._clock.trusted))
-
-
-def _spool_path(config: DeviceConfig) -> Path:
-    return config.state_dir / "spool.db"
-
-
-def _file_id(path: Path) -> tuple[int, int] | None:
-    """Device and inode; None where there is no file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

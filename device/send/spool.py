@@ -52,6 +52,10 @@ class ReceiptFit(Enum):
     """Another hash, or a number never given. Nothing is deleted."""
 
 
+class SpoolGoneError(Exception):
+    """The file was removed or replaced under the process, which must end: what it commits is nowhere."""
+
+
 class Spool:
     """Sealed check-ins in one SQLite file. Built by `open`.
 
@@ -62,6 +66,8 @@ class Spool:
 
     def __init__(self, *, path: Path, reserve: Reserve, damage: Damage | None) -> None:
         """Opens the connections; `open` has made sure that the file is sound."""
+        self._path = path
+        self._file = _file_id(path)
         self._reserve = reserve
         self.damage = damage
         self._writing = Lock()
@@ -147,6 +153,7 @@ class Spool:
 
         Raises:
             StorageError: nothing was stored. The spool is as before, and works again once there is room.
+            SpoolGoneError: the file is not there any more.
         """
         with self._writing:
             try:
@@ -184,6 +191,9 @@ class Spool:
             raise
         self._newest = seq
         self._untidy_commits += 1
+        # SQLite goes on writing into a file that was unlinked; green would then mean nothing.
+        if _file_id(self._path) != self._file:
+            raise SpoolGoneError(f"{self._path} is not the file that was opened")
         return Appended(seq=seq, hash=digest)
 
     def read(self, from_seq: int, limit: int) -> list[bytes]:
@@ -301,3 +311,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     with suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where there is no file."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None

@@ -6,7 +6,7 @@ import pytest
 
 from device.model import StorageError
 from device.send.audit import audit_file
-from device.send.spool import ReceiptFit, Spool
+from device.send.spool import ReceiptFit, Spool, SpoolGoneError
 from protocol.checkin import GENESIS, hash_of, parse_checkin
 
 NOW_MS = 1_790_000_000_000
@@ -182,3 +182,14 @@ def test_both_threads_at_once(open_spool, build, path):
     thread.join()
     assert (read, spool.newest, spool.depth) == (400, 400, 0)
     assert audit_file(path).faults == ()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_taken_away_is_not_taken_for_a_disk(open_spool, build, path, replaced):
+    spool = open_spool()
+    spool.append(build)
+    path.rename(path.with_suffix(".gone"))
+    if replaced:
+        path.write_bytes(b"")
+    with pytest.raises(SpoolGoneError, match="not the file"):
+        spool.append(build)
