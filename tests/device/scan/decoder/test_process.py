@@ -124,6 +124,12 @@ def test_the_child_has_no_more_than_it_needs(start):
     assert child.await_hello(timeout_s=START_S).seccomp
     status = dict(line.split(":\t", 1) for line in proc(child, "status").splitlines())
     assert (status["NoNewPrivs"], status["Seccomp"], status["Threads"]) == ("1", "2", "1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT MAY LOOK INTO THE CHILD: its open files were not counted")
+def test_the_child_holds_no_file_and_no_secret(start):
+    child = start()
+    child.await_hello(timeout_s=START_S)
     # Three standard streams, the socket, the frame's memory, and that memory once more under its mapping.
     assert len(list(Path(f"/proc/{child.pid}/fd").iterdir())) == 6
     assert "HOME" not in proc(child, "environ")
