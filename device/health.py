@@ -20,12 +20,16 @@ class Figures:
     decoder_restarts: int
     camera_restarts: int
     storage_failed: bool
+    reserve_held: bool
     in_service: bool
 
 
 def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
-    """Figures -> the message that the hub gets. A failing disk goes before everything else."""
-    if figures.storage_failed:
+    """Figures -> the message that the hub gets. A failing disk goes before everything else.
+
+    One that lives on its reserve has failed too, also while nobody has come since.
+    """
+    if figures.storage_failed or not figures.reserve_held:
         state = State.STORAGE_FAILED
     else:
         state = State.IN_SERVICE if figures.in_service else State.OUT_OF_SERVICE

@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 
@@ -202,6 +203,7 @@ class _Running:
         self._capture.stop()
         self._loop.stop()
         self._uplink.stop()
+        self._log.event("uplink", **asdict(self._uplink.status))
 
     def _failures(self) -> Iterator[tuple[str, BaseException]]:
         camera = self._capture.failure
@@ -250,6 +252,7 @@ class _Running:
             decoder_restarts=decoder.restarts,
             camera_restarts=self._capture.restarts,
             storage_failed=counts.storage_failed,
+            reserve_held=self._spool.reserve_held,
             in_service=self._config.policy.enabled and not self._config.policy.closed,
         )
         return encode_health(health_of(figures, now_ms=self._clock.now_ms(), clock_trusted=self._clock.trusted))

@@ -35,10 +35,10 @@ from protocol import topics
 from protocol.batch import BATCH_ID_BYTES
 from protocol.errors import ProtocolError
 from protocol.keyfile import parse_private
-from protocol.keys import SigningKey, decode_key
-from protocol.limits import KEY_FILE_BYTES
+from protocol.keys import SigningKey, VerifyKey, decode_key
+from protocol.limits import KEY_FILE_BYTES, TRUST_BYTES
 from protocol.presence import SESSION_BYTES, HubPresence, encode_hub_presence
-from protocol.trust import open_trust
+from protocol.trust import TrustBundle, open_trust
 
 _LOG: Final = logging.getLogger(__name__)
 _CLIENT_ID: Final = "hub"
@@ -59,7 +59,7 @@ async def _serve(config: HubConfig) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     key = read_signing_key(config.keys.signing)
-    trust = open_trust(config.trust.bundle.read_bytes(), root=decode_key(read_key_file(config.keys.root)))
+    trust = read_bundle(config.trust.bundle, root=decode_key(read_key_file(config.keys.root)))
     health, metrics = Health(), Metrics()
     async with AsyncExitStack() as stack:
         store = await open_store(config.database)
@@ -181,6 +181,12 @@ def mutual_tls(*, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
     context.load_verify_locations(ca)
     context.load_cert_chain(cert, key)
     return context
+
+
+def read_bundle(path: Path, *, root: VerifyKey) -> TrustBundle:
+    """The trust bundle, no more of a file than one may have. Raises OSError or ProtocolError."""
+    with path.open("rb") as file:
+        return open_trust(file.read(TRUST_BYTES + 1), root=root)
 
 
 def read_signing_key(path: Path) -> SigningKey:

@@ -57,8 +57,8 @@ class TrustBundle:
     issuers: tuple[Issuer, ...]
 
     @cached_property
-    def _by_kid(self) -> dict[bytes, tuple[Issuer, TrustedKey]]:
-        return {trusted.key.kid: (issuer, trusted) for issuer in self.issuers for trusted in issuer.keys}
+    def _by_kid(self) -> dict[bytes, TrustedKey]:
+        return {trusted.key.kid: trusted for issuer in self.issuers for trusted in issuer.keys}
 
     def find(self, kid: bytes, *, use: KeyUse, at_s: int) -> VerifyKey:
         """The key with this id, if it may be used so at that time.
@@ -67,10 +67,9 @@ class TrustBundle:
             UnknownKeyError: no such key in the bundle.
             KeyUseError: the key is for another use, outside its window, or the bundle has ended.
         """
-        found = self._by_kid.get(kid)
-        if found is None:
+        trusted = self._by_kid.get(kid)
+        if trusted is None:
             raise UnknownKeyError("trust", f"no key {kid.hex()}")
-        _, trusted = found
         if use not in trusted.uses:
             raise KeyUseError("trust", f"key {kid.hex()} is not for {use.name.lower()}")
         if not trusted.not_before_s <= at_s <= trusted.not_after_s:
@@ -78,11 +77,6 @@ class TrustBundle:
         if at_s > self.expires_s:
             raise KeyUseError("trust", f"bundle {self.version} has ended")
         return trusted.key
-
-    def issuer_of(self, kid: bytes) -> Issuer | None:
-        """Whose key this is."""
-        found = self._by_kid.get(kid)
-        return None if found is None else found[0]
 
 
 def seal_trust(bundle: TrustBundle, *, key: SigningKey) -> bytes:

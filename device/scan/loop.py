@@ -103,11 +103,6 @@ class ScanLoop:
         self.counts = ScanCounts()
         self.failure: BaseException | None = None
 
-    @property
-    def alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
-
     def start(self) -> None:
         """Begin, on a thread of its own; the decoder's children live and end with it."""
         self._thread.start()

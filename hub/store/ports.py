@@ -125,9 +125,6 @@ class OutboxStore(Protocol):
     async def due_batches(self, *, now_ms: int, limit: int) -> tuple[OutboxBatch, ...]:
         """Open and refused batches whose `next_try_ms` is reached, longest due first: none starves the others."""
 
-    async def next_due_ms(self) -> int | None:
-        """When the next open or refused batch is due; None when there is none."""
-
     async def batch_rows(self, batch_id: bytes) -> tuple[OutboxRow, ...]:
         """What the batch holds, in order: always the same. An index of the platform's receipt counts these.
 

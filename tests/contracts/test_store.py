@@ -518,10 +518,10 @@ async def test_a_batch_with_nothing_left_is_closed_at_once(store):
 
 async def test_retries_wait_and_refused_batches_come_back(store):
     await store.commit(commit_of(Spool(A).make(2)))
-    assert await store.next_due_ms() is None
+    assert await store.due_batches(now_ms=2**60, limit=9) == ()
     await next_batch(store, b"1" * 16, limit_rows=1)
     await next_batch(store, b"2" * 16, limit_rows=1, made_ms=NOW_MS + 1)
-    assert await store.next_due_ms() == NOW_MS
+    assert [batch.batch_id for batch in await store.due_batches(now_ms=NOW_MS, limit=9)] == [b"1" * 16]
     await store.retry_batch(b"1" * 16, next_try_ms=NOW_MS + 50, detail="timeout")
     assert [batch.batch_id for batch in await store.due_batches(now_ms=NOW_MS + 49, limit=9)] == [b"2" * 16]
     await store.mark_refused(b"1" * 16, next_try_ms=NOW_MS + 90, detail="400")

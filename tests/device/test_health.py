@@ -17,6 +17,7 @@ FIGURES = {
     "decoder_restarts": 0,
     "camera_restarts": 0,
     "storage_failed": False,
+    "reserve_held": True,
     "in_service": True,
 }
 
@@ -33,6 +34,7 @@ def test_the_message_says_what_was_counted():
 def test_the_state_names_the_worst():
     assert health(in_service=False).state is State.OUT_OF_SERVICE
     assert health(in_service=False, storage_failed=True).state is State.STORAGE_FAILED
+    assert health(in_service=False, reserve_held=False).state is State.STORAGE_FAILED
 
 
 def test_a_gate_that_never_decoded_can_still_speak():

@@ -214,7 +214,9 @@ def test_the_last_picture_is_answered_before_the_gate_ends(gate):
     gate.start(frames_each=1, loop=False)
     assert gate.ended() == 0
     assert gate.scans() == [("green", "ok")]
-    assert gate.events()[-1] == {"event": "end_of_frames", "scans": 1}
+    end, uplink = gate.events()[-2:]
+    assert end == {"event": "end_of_frames", "scans": 1}
+    assert (uplink["event"], uplink["sent"], uplink["receipts"]) == ("uplink", 0, 0)
 
 
 def test_a_decoder_that_does_not_start_ends_the_process(gate):

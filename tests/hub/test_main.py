@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import sys
+import tracemalloc
 
 import aiohttp
 import pytest
@@ -13,11 +14,11 @@ from aiohttp.test_utils import unused_port
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hub.main import new_presence, read_signing_key
+from hub.main import new_presence, read_bundle, read_signing_key
 from hub.model import AuditEntry, Gate, Place
 from hub.store.sqlite import open_store
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
-from protocol.errors import ProtocolError
+from protocol.errors import LimitError, ProtocolError
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.presence import decode_hub_presence
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
@@ -254,3 +255,16 @@ async def test_a_hub_without_its_files_says_what_is_wrong_and_ends(*, until_read
     await hub.start()
     assert await hub.end(0) == 1
     assert "chmod" in hub.lines[-1]["what"]
+
+
+def test_a_huge_bundle_is_not_read_whole(tmp_path):
+    path = tmp_path / "trust.cose"
+    with path.open("wb") as file:
+        file.truncate(10**8)
+    tracemalloc.start()
+    try:
+        with pytest.raises(LimitError):
+            read_bundle(path, root=Ed25519SigningKey(bytes(32)).public)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()

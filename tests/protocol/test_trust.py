@@ -56,12 +56,6 @@ def test_a_key_is_found_for_its_use_and_in_its_window_only(keys, bundle):
         bundle.find(bytes(8), use=KeyUse.CODE, at_s=at_s)
 
 
-def test_whose_a_key_is(keys, bundle):
-    assert bundle.issuer_of(keys.issuer.public.kid) is bundle.issuers[0]
-    assert bundle.issuer_of(keys.platform.public.kid) is bundle.issuers[1]
-    assert bundle.issuer_of(bytes(8)) is None
-
-
 def test_only_the_pinned_root_opens_it(keys, bundle):
     with pytest.raises(UnknownKeyError, match="not by the pinned root"):
         open_trust(seal_trust(bundle, key=keys.stranger), root=keys.root.public)

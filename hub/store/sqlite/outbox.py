@@ -71,11 +71,6 @@ class SqliteOutbox:
         )
         return tuple(_batch(row) for row in rows)
 
-    async def next_due_ms(self) -> int | None:
-        """When the next open or refused batch is due."""
-        rows = await self._connections.read("SELECT min(next_try_ms) FROM pending_batch")
-        return rows[0][0] if rows else None
-
     async def batch_rows(self, batch_id: bytes) -> tuple[OutboxRow, ...]:
         """What an open or refused batch holds, in order."""
         batch = _one_pending(await self._connections.read(_PENDING_BATCH, (batch_id,)), batch_id)
