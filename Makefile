@@ -1,6 +1,8 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
 .PHONY: help demo test fast lint bench lock vectors setup
 BIN := .venv/bin
+# Half of the tests' start is reading them; what was read is kept for the next time.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)

@@ -1,20 +1,40 @@
-"""`gatelight-device`: run the gate, look at pictures, check the configuration, make safe, look into the spool."""
+"""`gatelight-device`: run the gate, enrol it, check its configuration, make it safe, look into spool and pictures."""
 
 import argparse
 import json
+import secrets
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from device import parts
-from device.config import ConfigError, PiHardware, in_force, load, load_wiring
+from device import blank, parts
+from device.config import (
+    ConfigError,
+    DeviceConfig,
+    NotEnrolledError,
+    PiHardware,
+    in_force,
+    is_enrolled,
+    is_provisioned,
+    load,
+    load_machine,
+    load_wiring,
+)
+from device.enrol import bootfile, report
+from device.enrol.errors import EnrolmentError
+from device.enrol.mode import Mode
+from device.enrol.network import NetworkManager
+from device.enrol.ports import Signals
+from device.enrol.wipe import wiping
 from device.hardware.pi.safe import drive_off, lgpio_claim
 from device.hardware.ports import HardwareError
 from device.hardware.sim.pictures import luma_of, pictures_in
-from device.identity import IdentityError, load_public, load_signing
+from device.identity import Identity, IdentityError, load_identity, load_public
+from device.keystore.ports import KeyStore, KeyStoreError
 from device.logs import stdout_log
-from device.main import run
+from device.main import key_store, run
 from device.model import Frame, StorageError
 from device.scan.decide import Rules
 from device.scan.decode import DecoderFailedError, DecoderProcess
@@ -32,7 +52,7 @@ STILL_PX_MAX = 64_000_000
 """The largest picture that `scan` takes: more than any camera gives."""
 
 _BAD_INPUT = (ConfigError, IdentityError, ProtocolError, ValueError)
-_FAILURES = (HardwareError, StorageError, DecoderFailedError, OSError)
+_FAILURES = (EnrolmentError, KeyStoreError, HardwareError, StorageError, DecoderFailedError, OSError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "Run the gate until it is stopped.")
     command("check-config", _check_config, "Check the configuration and print what is in force.")
+    enrol = command("enrol", _enrol, "Enrol this device without its camera; stop its service first.")
+    given = enrol.add_mutually_exclusive_group(required=True)
+    given.add_argument("--code", metavar="GLE1:...", help="the provisioning code's text")
+    given.add_argument("--file", type=Path, metavar="enrol.json", help="a file as on the boot partition")
+    status = command("status", _status, "Show what this device is, where it stands, how long its certificate holds.")
+    status.add_argument("--json", action="store_true", help="one JSON object")
     command("safe", _safe, "Switch relay, light and buzzer off: for ExecStopPost= of the service.")
     spool = command("spool", _spool, "Show how many check-ins wait, and verify their chain.")
     spool.add_argument("--json", action="store_true", help="one JSON object")
@@ -75,19 +101,88 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return run(load(arguments.config), stdout_log())
+    return run(arguments.config, stdout_log())
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    config = load(arguments.config)
+    machine = load_machine(arguments.config)
+    if isinstance(machine.hardware, PiHardware):
+        parts.pins(machine.hardware)
+    keys = key_store(machine)
+    try:
+        config = load(arguments.config)
+    except NotEnrolledError as error:
+        print(in_force(machine))
+        print(f"gatelight-device: {error}", file=sys.stderr)
+        return 0
     print(in_force(config))
-    root = load_public(config.keys.root)
-    load_public(config.keys.hub)
-    load_signing(config.keys.signing)
-    load_bundle(config.trust.bundle, root=root)
-    if isinstance(config.hardware, PiHardware):
-        parts.pins(config.hardware)
+    identity = _identity(config, keys)
+    load_bundle(config.trust.bundle, root=identity.root)
     return 0
+
+
+def _identity(config: DeviceConfig, keys: KeyStore) -> Identity:
+    own = config.keys
+    return load_identity(
+        device=config.device, signing=own.signing, stored=own.stored, store=keys, hub=own.hub, root=own.root
+    )
+
+
+def _enrol(arguments: argparse.Namespace) -> int:
+    machine = load_machine(arguments.config)
+    if is_provisioned(arguments.config) or is_enrolled(machine):
+        raise ConfigError("this device belongs to a site already; wipe it first, or hold its button")
+    text = arguments.code if arguments.code is not None else bootfile.read(arguments.file)
+    if text is None:
+        raise ConfigError(f"{arguments.file}: no such file")
+    keys, log = key_store(machine), stdout_log()
+    network = NetworkManager() if machine.enrolment.network == "networkmanager" else None
+    if wiping(machine.state_dir):
+        raise ConfigError("a wipe is not finished; run the service once")
+    mode = Mode(
+        blank.surroundings(machine, keys=keys, network=network, log=log),
+        signals=Signals(
+            waiting=_nothing, working=_nothing, fingerprint=lambda *_: None, failed=_nothing, done=_nothing
+        ),
+        wait=_slept,
+        random=secrets.SystemRandom().random,
+    )
+    mode.enrol(text)
+    return 0
+
+
+def _nothing() -> None:
+    """The log tells it all."""
+
+
+def _slept(wait_s: float) -> bool:
+    time.sleep(wait_s)
+    return False
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    """Exit code 1 when something of the site cannot be read."""
+    machine, firmware, faults = load_machine(arguments.config), version("gatelight"), list[str]()
+    try:
+        site = load(arguments.config).site
+    except NotEnrolledError:
+        about = report.of_blank(machine.state_dir, firmware=firmware)
+    else:
+        about, faults = report.of_site(
+            site, state_dir=machine.state_dir, keys=key_store(machine), now_s=int(time.time()), firmware=firmware
+        )
+    _print(about, as_json=arguments.json)
+    for fault in faults:
+        print(f"gatelight-device: {fault}", file=sys.stderr)
+    return FAILED if faults else 0
+
+
+def _print(about: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(about, ensure_ascii=False))
+        return
+    for key, value in about.items():
+        print(f"{key:16} {value}")
 
 
 def _safe(arguments: argparse.Namespace) -> int:
@@ -112,8 +207,8 @@ def _off_levels(hardware: PiHardware) -> tuple[tuple[int, bool], ...]:
 
 def _spool(arguments: argparse.Namespace) -> int:
     config = load(arguments.config)
-    audit = audit_file(config.spool, key=load_signing(config.keys.signing).public)
-    report = {
+    audit = audit_file(config.spool, key=_identity(config, key_store(config)).signing.public)
+    about = {
         "epoch": audit.epoch.hex(),
         "depth": audit.depth,
         "oldest": audit.oldest_seq,
@@ -123,11 +218,7 @@ def _spool(arguments: argparse.Namespace) -> int:
         "chain_ok": not audit.faults,
         "faults": list(audit.faults),
     }
-    if arguments.json:
-        print(json.dumps(report))
-    else:
-        for key, value in report.items():
-            print(f"{key:10} {value}")
+    _print(about, as_json=arguments.json)
     return FAILED if audit.faults else 0
 
 

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.health import Health, State
+from protocol.health import ClockSource, Health, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the parts count, read at one moment. `decode_us` is the sum over `decoded` frames."""
+    """What the parts count, read at one moment. `decode_us` is the sum over `decoded` frames.
+
+    `in_service` is what policy and operator want, `enabled` the operator's part of it. `thermometer_ok` is None where
+    there is none.
+    """
 
     spool: int
     frames: int
@@ -22,20 +26,34 @@ class Figures:
     storage_failed: bool
     reserve_held: bool
     in_service: bool
+    enabled: bool = True
+    lists_stale: int = 0
+    trust_days: int | None = None
+    clock_source: ClockSource | None = None
+    thermometer_ok: bool | None = None
+    refused: int = 0
+    provisioning: int = 0
 
 
-def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
-    """Figures -> the message that the hub gets. A failing disk goes before everything else.
+def state_of(*, storage_failed: bool, reserve_held: bool, in_service: bool) -> State:
+    """What the gate can do. A failing disk goes before everything else.
 
     One that lives on its reserve has failed too, also while nobody has come since.
     """
-    if figures.storage_failed or not figures.reserve_held:
-        state = State.STORAGE_FAILED
-    else:
-        state = State.IN_SERVICE if figures.in_service else State.OUT_OF_SERVICE
+    if storage_failed or not reserve_held:
+        return State.STORAGE_FAILED
+    return State.IN_SERVICE if in_service else State.OUT_OF_SERVICE
+
+
+def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
+    """Figures -> the message that the hub gets."""
     return Health(
         at_ms=now_ms,
-        state=state,
+        state=state_of(
+            storage_failed=figures.storage_failed,
+            reserve_held=figures.reserve_held,
+            in_service=figures.in_service,
+        ),
         clock_trusted=clock_trusted,
         spool=figures.spool,
         frames=figures.frames,
@@ -45,6 +63,14 @@ def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
         decoder_restarts=figures.decoder_restarts,
         camera_restarts=figures.camera_restarts,
         foreign=figures.foreign,
+        lists_stale=figures.lists_stale,
+        # The wire counts up from zero: one that has ended has no days left.
+        trust_days=None if figures.trust_days is None else max(0, figures.trust_days),
+        clock_source=figures.clock_source,
+        thermometer_ok=figures.thermometer_ok,
+        enabled=figures.enabled,
+        refused=figures.refused,
+        provisioning=figures.provisioning,
     )
 
 

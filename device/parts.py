@@ -3,28 +3,41 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device.config import (
     CameraConfig,
+    Mlx90614Thermometer,
+    NoThermometer,
     PeopleCameraConfig,
     PiCameraConfig,
     PicturesCameraConfig,
     PiHardware,
     SimHardware,
+    ThermometerConfig,
 )
 from device.hardware.pi.pins import Pins
-from device.hardware.ports import Button, Buzzer, Camera, Gate, Lights
+from device.hardware.ports import Button, Buzzer, Camera, Gate, HardwareError, Lights, Thermometer
+from device.hardware.sim.thermometer import SimThermometer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a gate is made of, besides its camera. `button` is None where there is none."""
+    """What a gate is made of, besides its camera. `button` and `thermometer` are None where there is none."""
 
     gate: Gate
     lights: Lights
     buzzer: Buzzer
     button: Button | None
+    thermometer: Thermometer | None = None
+
+    def temperature_cc(self) -> int | None:
+        """The temperature of what stands at the gate now, in 0.01 °C; None where it cannot be measured."""
+        try:
+            return self.thermometer.read() if self.thermometer is not None else None
+        except HardwareError:
+            # No reason to end the process, as with other parts: the gate says so to everybody whom it concerns.
+            return None
 
     def failures(self) -> Iterator[tuple[str, Exception]]:
         """The parts whose own thread has died, and of what."""
@@ -58,19 +71,22 @@ def pins(config: PiHardware) -> Pins:
 
 
 @contextmanager
-def hardware(config: PiHardware | SimHardware) -> Iterator[Parts]:
+def hardware(config: PiHardware | SimHardware, *, thermometer: ThermometerConfig | None = None) -> Iterator[Parts]:
     """The parts, switched off at the start and, the relay first, at the end, whatever happens between.
 
     Raises:
         HardwareError: a part is not there.
     """
     with ExitStack() as at_end:
+        measuring = _thermometer(thermometer)
+        if measuring is not None:
+            at_end.callback(measuring.shutdown)
         parts = _pi(config, at_end) if isinstance(config, PiHardware) else _sim(config, at_end)
-        yield parts
+        yield replace(parts, thermometer=measuring)
 
 
-def camera(config: CameraConfig) -> Camera:
-    """The camera, not started yet.
+def camera(config: CameraConfig, *, thermometer: Thermometer | None = None) -> Camera:
+    """The camera, not started yet. Rendered people bring their temperature to a simulated `thermometer`.
 
     Raises:
         ValueError: there are no pictures to look at.
@@ -96,6 +112,7 @@ def camera(config: CameraConfig) -> Camera:
             height_px=config.height_px,
             fps=config.fps,
             seed=config.seed,
+            warm=thermometer.set if isinstance(thermometer, SimThermometer) else None,
         )
     if isinstance(config, PicturesCameraConfig):
         from device.hardware.sim.pictures import PictureCamera
@@ -104,6 +121,16 @@ def camera(config: CameraConfig) -> Camera:
     from device.hardware.sim.video import VideoCamera
 
     return VideoCamera(path=config.path, loop=config.loop)
+
+
+def _thermometer(config: ThermometerConfig | None) -> Thermometer | None:
+    if config is None or isinstance(config, NoThermometer):
+        return None
+    if isinstance(config, Mlx90614Thermometer):
+        from device.hardware.pi.thermometer import Mlx90614
+
+        return Mlx90614(bus=config.bus, address=config.address)
+    return SimThermometer(reading_cc=config.reading_cc)
 
 
 def _pi(config: PiHardware, at_end: ExitStack) -> Parts:

@@ -6,10 +6,14 @@ error that names it and its table. Relative paths are relative to the file. Dura
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from protocol.errors import ProtocolError
+from protocol.provisioning import read_url
 
 Host = Annotated[str, Meta(min_length=1, max_length=253)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -41,13 +45,26 @@ class Trust(_Table, frozen=True, kw_only=True):
 
 
 class Broker(_Table, frozen=True, kw_only=True):
-    """`[broker]`: MQTT over TLS 1.3. `ca` signs the broker, `cert` and `key` are this hub's, CN = `hub`."""
+    """`[broker]`: MQTT over TLS 1.3. `ca` signs the broker, `cert` and `key` are this hub's, CN = `hub`.
+
+    With `manages_access` the hub tells the broker which devices may do what (Mosquitto's dynamic security), and cuts
+    revoked ones off; without it somebody else must.
+    """
 
     host: Host
     ca: Path
     cert: Path
     key: Path
     port: Port = 8883
+    manages_access: bool = True
+
+
+class Clock(_Table, frozen=True, kw_only=True):
+    """`[clock]`: whose word is taken for our clock being set, before gates are told the time by it; `assume` is for
+    machines without a time service of their own.
+    """
+
+    source: Literal["kernel", "assume"] = "kernel"
 
 
 class Platform(_Table, frozen=True, kw_only=True):
@@ -77,8 +94,50 @@ class Retention(_Table, frozen=True, kw_only=True):
     quarantine_h: Annotated[int, Meta(ge=1, le=24 * 366)] = 720
 
 
+class Ca(_Table, frozen=True, kw_only=True):
+    """`[ca]`: the hub's own certificate authority, made by `gatelight-hub ca init`.
+
+    `certificate_days` is how long the certificates of devices and servers are good for. Devices renew theirs when a
+    third of it is left.
+    """
+
+    cert: Path
+    key: Path
+    certificate_days: Annotated[int, Meta(ge=1, le=825)] = 90
+
+
+class Enrolment(_Table, frozen=True, kw_only=True):
+    """`[enrolment]`: where devices enrol and renew, over TLS 1.3 with a certificate of `[ca]` that the hub makes.
+
+    `url` is that address as devices reach it, without a path; `broker_host` and `broker_port` say how they reach the
+    broker, where that is not how the hub does.
+    """
+
+    url: str
+    host: Host = "0.0.0.0"  # noqa: S104 -- devices come from outside; they bring a token or a certificate.
+    port: Port = 8444
+    broker_host: Host | None = None
+    broker_port: Port | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            read_url(self.url, "url")
+        except ProtocolError as error:
+            raise ValueError(str(error)) from error
+        if urlsplit(self.url).path:
+            raise ValueError("url: an address without a path, such as https://hub.example:8444")
+
+    @property
+    def server_name(self) -> str:
+        """The name or address in `url`, for which the server's certificate is made."""
+        return urlsplit(self.url).hostname or ""
+
+
 class HubConfig(_Table, frozen=True, kw_only=True):
-    """The whole file. `hub_id` is 16 hex digits; `database` must lie on a disk that keeps what it has synced."""
+    """The whole file. `hub_id` is 16 hex digits; `database` must lie on a disk that keeps what it has synced.
+
+    Without `[ca]` and `[enrolment]` devices are entered by hand, with certificates of somebody else's authority.
+    """
 
     hub_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
     database: Path
@@ -88,6 +147,13 @@ class HubConfig(_Table, frozen=True, kw_only=True):
     platform: Platform
     http: Http = Http()
     retention: Retention = Retention()
+    clock: Clock = Clock()
+    ca: Ca | None = None
+    enrolment: Enrolment | None = None
+
+    def __post_init__(self) -> None:
+        if self.enrolment is not None and self.ca is None:
+            raise ValueError("`enrolment` needs `ca`: who enrols gets a certificate")
 
     @property
     def hub(self) -> bytes:
@@ -103,6 +169,7 @@ class HubConfig(_Table, frozen=True, kw_only=True):
             self.keys.root,
             self.trust.bundle,
             *(path for table in tls for path in (table.ca, table.cert, table.key)),
+            *(() if self.ca is None else (self.ca.cert, self.ca.key)),
         )
 
 

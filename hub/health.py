@@ -1,7 +1,8 @@
 """Whether the hub is well, for machines: /healthz, /readyz and /metrics on a loopback port.
 
     /healthz   200 while every loop has shown progress within 30 s: if not, restart the process
-    /readyz    200 when connected to the broker and the database takes commits, else 503 with the reasons
+    /readyz    200 when connected to the broker and the database takes commits, else 503 with the reasons; warnings
+               stand beside them and change nothing
     /metrics   Prometheus text format
 
 | metric (prefix `gatelight_hub_`) | kind | meaning |
@@ -28,6 +29,17 @@
 | `batches_total{result}` | counter | answers to batches: receipted, retried, split, refused |
 | `batch_seconds` | histogram | POST of a batch to its verified receipt |
 | `forgotten_total` | counter | batches whose personal fields were erased |
+| `platform_connected` | gauge | 1 while the platform's event stream is open |
+| `platform_events_total{kind}` | counter | events taken from it: delta, list, trust, place, reset |
+| `objects_refused_total{reason}` | counter | signed objects and messages around trust that were not believed |
+| `trust_days_left` | gauge | whole days until the trust bundle ends; negative afterwards |
+| `status_lists` | gauge | status lists that can be handed to gates |
+| `status_age_seconds` | gauge | since the issuer last confirmed the list that was confirmed longest ago |
+| `policies_issued_total` | counter | gate policies signed |
+| `commands_total{result}` | counter | commands that ended: done, failed, expired |
+| `resolves_total{result}` | counter | look-ups: answered, timeout, failed, busy, limited, malformed, refused |
+| `keys_unannounced` | gauge | device keys that the platform has not taken yet |
+| `device_messages_refused_total{reason}` | counter | beside check-ins: malformed, unknown_device, revoked |
 """
 
 import time
@@ -70,6 +82,17 @@ class Metrics:
         self.batches = self._counter("batches", "result")
         self.batch_seconds = self._histogram("batch_seconds", _SECONDS)
         self.forgotten = self._counter("forgotten")
+        self.platform_connected = self._gauge("platform_connected")
+        self.platform_events = self._counter("platform_events", "kind")
+        self.objects_refused = self._counter("objects_refused", "reason")
+        self.trust_days = self._gauge("trust_days_left")
+        self.status_lists = self._gauge("status_lists")
+        self.status_age = self._gauge("status_age_seconds")
+        self.policies_issued = self._counter("policies_issued")
+        self.commands = self._counter("commands", "result")
+        self.resolves = self._counter("resolves", "result")
+        self.keys_unannounced = self._gauge("keys_unannounced")
+        self.device_messages_refused = self._counter("device_messages_refused", "reason")
 
     def text(self) -> bytes:
         """All of them in the Prometheus text format."""
@@ -95,6 +118,7 @@ class Health:
         self._now_s = now_s
         self._beats: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
+        self._warnings: dict[str, str] = {}
 
     def beat(self, loop: str) -> None:
         """The loop has come round."""
@@ -106,6 +130,17 @@ class Health:
             self._troubles.pop(part, None)
         else:
             self._troubles[part] = reason
+
+    def warn(self, part: str, what: str | None) -> None:
+        """The part works, and somebody should look after it before it does not; None: all is well with it."""
+        if what is None:
+            self._warnings.pop(part, None)
+        else:
+            self._warnings[part] = what
+
+    def warnings(self) -> dict[str, str]:
+        """Parts that somebody should look after."""
+        return dict(self._warnings)
 
     def stalled(self) -> dict[str, float]:
         """Loops that have shown no progress for 30 s, with the seconds since."""
@@ -128,7 +163,8 @@ def health_app(*, health: Health, metrics: Metrics, refresh: Callable[[], Awaita
     async def readyz(_: web.Request) -> web.Response:
         await refresh()
         troubles = health.troubles()
-        return web.json_response({"ready": not troubles, "reasons": troubles}, status=503 if troubles else 200)
+        body = {"ready": not troubles, "reasons": troubles, "warnings": health.warnings()}
+        return web.json_response(body, status=503 if troubles else 200)
 
     async def metrics_page(_: web.Request) -> web.Response:
         await refresh()

@@ -1,21 +1,21 @@
 """HubConfig -> a running hub. The only module that knows everything; each part gets what it needs by keyword.
 
-Tasks: broker, ingest, forward, retention. One that returns or raises ends the process with 1, for systemd to start
-it again; SIGTERM and SIGINT end it with 0 after an orderly farewell to the broker.
+Tasks: broker, ingest, forward, retention, and those of `hub.trust` and `hub.enrol`. One that returns or raises ends
+the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly farewell to the
+broker.
 """
 
 import asyncio
 import logging
 import secrets
 import signal
-import ssl
-import time
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from hub.broker.client import BrokerClient, Presence
-from hub.broker.wire import Outgoing
+from hub.broker.access import RESPONSE, AccessControl
+from hub.broker.client import BrokerClient, Route
+from hub.clock import kernel_synchronised
 from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
@@ -28,20 +28,28 @@ from hub.ingest.loop import Ingest
 from hub.logs import log_as_json
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
+from hub.startup import enrolment_server, mutual_tls, new_presence, now_ms, read_bundle, read_signing_key
 from hub.store.errors import StoreError
 from hub.store.ports import ReportStore
 from hub.store.sqlite import open_store
+from hub.trust.access import Access
+from hub.trust.parts import build
+from hub.trust.platform import HttpsSource
 from protocol import topics
 from protocol.batch import BATCH_ID_BYTES
 from protocol.errors import ProtocolError
-from protocol.keyfile import parse_private
-from protocol.keys import SigningKey, VerifyKey, decode_key
-from protocol.limits import KEY_FILE_BYTES, TRUST_BYTES
-from protocol.presence import SESSION_BYTES, HubPresence, encode_hub_presence
+from protocol.keys import decode_key
 from protocol.trust import TrustBundle, open_trust
 
 _LOG: Final = logging.getLogger(__name__)
 _CLIENT_ID: Final = "hub"
+_FILTERS: Final = (
+    topics.CHECKINS_FILTER,
+    topics.PRESENCE_FILTER,
+    topics.HEALTH_FILTER,
+    topics.RESULTS_FILTER,
+    topics.RESOLVE_FILTER,
+)
 
 
 def run(config: HubConfig) -> int:
@@ -59,7 +67,7 @@ async def _serve(config: HubConfig) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     key = read_signing_key(config.keys.signing)
-    trust = read_bundle(config.trust.bundle, root=decode_key(read_key_file(config.keys.root)))
+    root, bundle = decode_key(read_key_file(config.keys.root)), read_bundle(config.trust.bundle)
     health, metrics = Health(), Metrics()
     async with AsyncExitStack() as stack:
         store = await open_store(config.database)
@@ -70,21 +78,59 @@ async def _serve(config: HubConfig) -> int:
         )
         stack.push_async_callback(platform.close)
         directory = Directory(store)
+
+        def on_side(topic: str, payload: bytes) -> None:
+            if topic == RESPONSE:
+                control.take(payload)
+            else:
+                believing.inbound.take(topic, payload)
+
+        def on_trust(trust: TrustBundle) -> None:
+            forward.believe(trust)
+
+        def on_ready() -> None:
+            if config.broker.manages_access:
+                control.connected()
+            believing.shelf.flush()
+
         broker = BrokerClient(
             host=config.broker.host,
             port=config.broker.port,
             tls=mutual_tls(ca=config.broker.ca, cert=config.broker.cert, key=config.broker.key),
             client_id=_CLIENT_ID,
-            filters=(topics.CHECKINS_FILTER, topics.PRESENCE_FILTER),
+            filters=(*_FILTERS, RESPONSE) if config.broker.manages_access else _FILTERS,
             presence=new_presence,
+            route=_route,
+            on_side=on_side,
+            on_ready=on_ready,
+        )
+        control = AccessControl(publish=broker.publish)
+        source = HttpsSource(
+            url=config.platform.url,
+            tls=mutual_tls(ca=config.platform.ca, cert=config.platform.cert, key=config.platform.key),
+        )
+        stack.push_async_callback(source.close)
+        believing = build(
+            store=store,
+            source=source,
+            publisher=broker,
+            key=key,
+            root=root,
+            bundle=bundle,
+            on_trust=on_trust,
+            clock_trusted=(lambda: True) if config.clock.source == "assume" else kernel_synchronised,
+            health=health,
+            metrics=metrics,
+            now_ms=now_ms,
         )
         forward = Forward(
             store=store,
             platform=platform,
             hub_id=config.hub,
             key=key,
-            trust=trust,
+            trust=open_trust(bundle, root=root),
             key_of=directory.key_of,
+            announced=believing.announce.announced,
             new_id=lambda: secrets.token_bytes(BATCH_ID_BYTES),
             health=health,
             metrics=metrics,
@@ -117,17 +163,34 @@ async def _serve(config: HubConfig) -> int:
         pages = health_app(health=health, metrics=metrics, refresh=refresh)
         runner = await serve_health(pages, host=config.http.host, port=config.http.port)
         stack.push_async_callback(runner.cleanup)
+        runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "broker": broker.run,
+            "ingest": ingest.run,
+            "forward": forward.run,
+            "retention": retention.run,
+            **believing.tasks,
+        }
+        if config.broker.manages_access:
+            runs["access"] = Access(roster=believing.roster, control=control, health=health).run
+        if config.ca is not None and config.enrolment is not None:
+            enrolling = enrolment_server(
+                config, store=store, key=key, root=root, believing=believing, health=health, now_ms=now_ms
+            )
+            stack.push_async_callback(enrolling.close)
+            await enrolling.start()
+            runs["enrol"] = enrolling.run
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
-        return await _supervise(
-            {
-                "broker": asyncio.create_task(broker.run()),
-                "ingest": asyncio.create_task(ingest.run()),
-                "forward": asyncio.create_task(forward.run()),
-                "retention": asyncio.create_task(retention.run()),
-            },
-            stop=stop,
-        )
+        await believing.load()
+        return await _supervise({name: asyncio.create_task(run(), name=name) for name, run in runs.items()}, stop=stop)
+
+
+def _route(topic: str) -> Route:
+    """Check-ins are stored; presence is both; all else is taken at once."""
+    leaf = topic.rpartition("/")[2]
+    if leaf == "checkins":
+        return Route.INBOX
+    return Route.INBOX | Route.SIDE if leaf == "presence" else Route.SIDE
 
 
 async def _supervise(tasks: dict[str, asyncio.Task[None]], *, stop: asyncio.Event) -> int:
@@ -161,42 +224,3 @@ async def read_gauges(*, broker: BrokerClient, store: ReportStore, health: Healt
     metrics.outbox_rows.set(status.outbox_rows)
     oldest_ms = status.outbox_oldest_ms
     metrics.outbox_age.set(0 if oldest_ms is None else max(0, now_ms() - oldest_ms) / 1000)
-
-
-def new_presence() -> Presence:
-    """A new session for every connection: what the broker dropped meanwhile must be sent again."""
-    session, at_ms = secrets.token_bytes(SESSION_BYTES), now_ms()
-
-    def message(*, online: bool) -> Outgoing:
-        payload = encode_hub_presence(HubPresence(session=session, online=online, at_ms=at_ms))
-        return Outgoing(topic=topics.HUB_PRESENCE, payload=payload, qos=1, retain=True)
-
-    return Presence(online=message(online=True), offline=message(online=False))
-
-
-def mutual_tls(*, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.3 with our certificate; the other side's must be signed by `ca`. Raises OSError for bad files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(ca)
-    context.load_cert_chain(cert, key)
-    return context
-
-
-def read_bundle(path: Path, *, root: VerifyKey) -> TrustBundle:
-    """The trust bundle, no more of a file than one may have. Raises OSError or ProtocolError."""
-    with path.open("rb") as file:
-        return open_trust(file.read(TRUST_BYTES + 1), root=root)
-
-
-def read_signing_key(path: Path) -> SigningKey:
-    """The hub's private key. Raises OSError, ValueError or ProtocolError."""
-    if path.stat().st_mode & 0o077:
-        raise ValueError(f"{path}: others than its owner may read the private key; chmod 600 it")
-    with path.open("rb") as file:
-        return parse_private(file.read(KEY_FILE_BYTES + 1))
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000

@@ -89,6 +89,17 @@ def uint(value: Any, where: str, *, least: int = 0) -> int:
     return _integer(value, where, least, UINT64_MAX, "64 bits")
 
 
+def integer(value: Any, where: str, least: int, most: int) -> int:
+    """An integer of `least` to `most`, both included; no boolean.
+
+    Raises:
+        MalformedError: anything else.
+    """
+    if type(value) is not int or not least <= value <= most:
+        raise MalformedError(where, "missing" if value is None else f"not an integer of {least} to {most}")
+    return value
+
+
 def seq(value: Any, where: str, *, least: int = 1) -> int:
     """A sequence number, which fits the signed 64-bit integers of databases.
 

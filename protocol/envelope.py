@@ -2,9 +2,11 @@
 
 The protected header is `{1: alg, 4: kid}`, the unprotected one empty; the algorithm is a property of the
 key that was looked up by kid, never of the message. `external_aad` keeps the objects apart: none can pass
-for another.
+for another. It is empty for the two that other standards define, code and status list; these are told apart
+by the list's `typ` in the protected header (RFC 9596).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -13,7 +15,7 @@ from typing import Any, NoReturn
 import cbor2
 
 from protocol import cbor, deterministic
-from protocol.errors import LimitError, MalformedError, SignatureError, UnsupportedError
+from protocol.errors import LimitError, MalformedError, SignatureError, UnknownKeyError, UnsupportedError
 from protocol.keys import ES256, KID_BYTES, SIGNATURE_BYTES, SigningKey, VerifyKey, low_s
 from protocol.limits import CBOR_DEPTH
 
@@ -23,12 +25,25 @@ AAD_CHECKIN = b"gatelight/checkin/1"
 AAD_RECEIPT = b"gatelight/receipt/1"
 AAD_BATCH = b"gatelight/batch/1"
 AAD_BATCH_RECEIPT = b"gatelight/batch-receipt/1"
+AAD_STATUS_LIST = b""
+AAD_STATUS_DELTA = b"gatelight/status-delta/1"
+AAD_POLICY = b"gatelight/policy/1"
+AAD_COMMAND = b"gatelight/command/1"
+AAD_WIPE = b"gatelight/wipe/1"
+AAD_ENROLMENT = b"gatelight/enrolment/1"
+AAD_RENEWAL = b"gatelight/renewal/1"
+AAD_RENEWAL_PROOF = b"gatelight/renewal-proof/1"
+AAD_DEVICE_KEY = b"gatelight/device-key/1"
+AAD_RESOLVED = b"gatelight/resolved/1"
+AAD_TIME = b"gatelight/time/1"
+
+TYP_STATUS_LIST = "application/statuslist+cwt"
 
 _TAG_SIGN1 = 0xD2
 _TAG_AND_ARRAY = b"\xd2\x84"
 _EMPTY_MAP = 0xA0
 _TAG_CWT = b"\xd8\x3d"
-_ALG, _CRIT, _KID = 1, 2, 4
+_ALG, _CRIT, _KID, _TYP = 1, 2, 4, 16
 _HEADER_LIMIT_BYTES = 256
 
 
@@ -53,24 +68,29 @@ class Sealed:
     signature: bytes
 
 
-def seal(payload: bytes, *, key: SigningKey, aad: bytes) -> bytes:
-    """Payload -> tagged COSE_Sign1, signed."""
-    protected = cbor.encode({_ALG: key.public.alg, _KID: key.public.kid})
+def seal(payload: bytes, *, key: SigningKey, aad: bytes, typ: str | None = None) -> bytes:
+    """Payload -> tagged COSE_Sign1, signed; `typ` only for the objects that have one."""
+    header: dict[int, Any] = {_ALG: key.public.alg, _KID: key.public.kid}
+    if typ is not None:
+        header[_TYP] = typ
+    protected = cbor.encode(header)
     signature = key.sign(_to_be_signed(protected, aad, payload))
     return bytes([_TAG_SIGN1]) + cbor2.dumps([protected, {}, payload, signature])
 
 
-def parse(data: bytes, *, what: str, limit: int) -> Sealed:
+def parse(data: bytes, *, what: str, limit: int, typ: str | None = None) -> Sealed:
     """Bytes -> Sealed, in the form of this wire only.
 
     1. At most `limit` bytes, which begin with tag 18 and an array of four, each in one byte.
     2. Protected header, empty map, payload and a signature of 64 bytes, deterministically encoded; nothing after.
-    3. The protected header names algorithm and kid; critical headers are refused, for we know none.
+    3. The protected header names algorithm and kid; critical headers are refused, for we know none. Its type
+       is `typ`; it has none where `typ` is None.
 
     Args:
         data: the bytes as received.
         what: names the object in errors.
         limit: largest length in bytes.
+        typ: the object's type in the protected header.
 
     Raises:
         LimitError: over `limit`.
@@ -96,7 +116,9 @@ def parse(data: bytes, *, what: str, limit: int) -> Sealed:
     if len(signature) != SIGNATURE_BYTES:
         raise MalformedError(what, f"a signature of {len(signature)} bytes instead of {SIGNATURE_BYTES}")
     # 3.
-    alg, kid = _read_protected(protected)
+    alg, kid, found_typ = _read_protected(protected)
+    if found_typ != typ:
+        raise MalformedError(what, f"of type {found_typ!r:.80} instead of {typ!r}")
     return Sealed(alg=alg, kid=kid, protected=protected, payload=payload, signature=signature)
 
 
@@ -117,6 +139,19 @@ def verify(sealed: Sealed, *, key: VerifyKey, aad: bytes, any_s: bool = False) -
     if key.alg == ES256 and not any_s and low_s(sealed.signature) != sealed.signature:
         raise SignatureError("signature", "the high-s form of an ES256 signature")
     key.verify(_to_be_signed(sealed.protected, aad, sealed.payload), sealed.signature)
+
+
+def verify_among(sealed: Sealed, *, keys: Mapping[bytes, VerifyKey], aad: bytes, what: str) -> None:
+    """Checks that the one of `keys` whose id the object names signed it.
+
+    Raises:
+        UnknownKeyError: it names none of them.
+        SignatureError: as `verify`.
+    """
+    key = keys.get(sealed.kid)
+    if key is None:
+        raise UnknownKeyError(what, f"signed by {sealed.kid.hex()}, which is no key for it")
+    verify(sealed, key=key, aad=aad)
 
 
 def parse_foreign(data: bytes, *, limit: int) -> Sealed:
@@ -177,8 +212,8 @@ def _to_be_signed(protected: bytes, aad: bytes, payload: bytes) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _read_protected(protected: bytes) -> tuple[int, bytes]:
-    """A protected header -> (alg, kid). There is one a key, so the few in use stay cached."""
+def _read_protected(protected: bytes) -> tuple[int, bytes, Any]:
+    """A protected header -> (alg, kid, typ). There is one a key, so the few in use stay cached."""
     header = cbor.decode(protected, what="protected header", limit=_HEADER_LIMIT_BYTES)
     if type(header) is not dict:
         raise MalformedError("protected header", "not a map")
@@ -189,7 +224,7 @@ def _read_protected(protected: bytes) -> tuple[int, bytes]:
         raise MalformedError("protected header", "the algorithm is missing or not an integer")
     if type(kid) is not bytes or len(kid) != KID_BYTES:
         raise MalformedError("protected header", f"the kid is missing or not {KID_BYTES} bytes")
-    return alg, kid
+    return alg, kid, header.get(_TYP)
 
 
 def _loads_foreign(data: bytes, what: str) -> Any:

@@ -9,6 +9,7 @@
     ├── SignatureError            the signature does not fit the bytes and the key
     ├── UnknownKeyError           no key with this id is trusted
     ├── KeyUseError               the key is known, but not for this use or not at this time
+    ├── ExpiredError              genuine, but its signer no longer stands by it
     ├── RollbackError             older than what is already in force
     └── ChainError                a check-in does not continue the chain before it
 
@@ -63,6 +64,12 @@ class KeyUseError(ProtocolError):
     """The key is known, but not for this use or not at this time."""
 
     reason = "key_use"
+
+
+class ExpiredError(ProtocolError):
+    """Genuine, but its signer no longer stands by it."""
+
+    reason = "expired"
 
 
 class RollbackError(ProtocolError):

@@ -48,8 +48,104 @@ TRUST_ISSUERS = 256
 TRUST_KEYS_PER_ISSUER = 16
 """The key in use, its successor and predecessor for each use."""
 
-PRESENCE_BYTES = 1024
-"""A map of a dozen short fields."""
+STATUS_ENTRIES = 2**20
+"""A list's entries: a list of a million takes 256 KiB, and a gate's memory is not cut into smaller pieces."""
+
+STATUS_PACKED_BYTES = STATUS_ENTRIES // 4
+"""A list when inflated, two bits an entry; nothing is inflated beyond it."""
+
+STATUS_LIST_BYTES = 512 * 1024
+"""A signed list as it travels. Even one that zlib cannot shorten is half of it."""
+
+STATUS_DELTA_BYTES = 64 * 1024
+"""About 30,000 changes. Where more change at once, the whole list is hardly longer."""
+
+POLICY_BYTES = 16 * 1024
+"""A policy is about 160 to 220 bytes; the broker retains one for each gate, and later versions may add to it."""
+
+RESOLVE_PREFIXES = 16
+"""Prefixes of foreign codes that a gate asks about: more schemes do not meet at one place."""
+
+RESOLVE_PREFIX_CHARS = 32
+"""The start of a text tells its scheme, say a host name; it is compared at every scan."""
+
+COMMAND_BYTES = 512
+"""A command is about 150 bytes."""
+
+COMMAND_LIFE_S = 86_400
+"""A command that found its gate switched off must not surprise anyone the day after tomorrow."""
+
+RESULT_DETAIL_BYTES = 32 * 1024
+"""500 lines of log at 65 bytes; more is fetched from the device itself."""
+
+RESULT_BYTES = 34 * 1024
+"""The longest detail and a wipe proof, with room for later fields."""
+
+WIPE_PROOF_BYTES = 512
+"""A proof is about 180 bytes, and stands inside a result."""
+
+PROVISIONING_CHARS = 311
+"""What QR version 10-M holds in alphanumeric mode: larger symbols a fixed-focus scanner may not read from a screen."""
+
+PROVISIONING_URL_CHARS = 128
+"""The longest address that fits the provisioning code without a network's name and password."""
+
+HOST_CHARS = 253
+"""The longest name that DNS allows (RFC 1035)."""
+
+CSR_BYTES = 2048
+"""A certificate request for a P-256 key is about 250 bytes; one for RSA with 4,096 bits 1,600."""
+
+ENROLMENT_BYTES = 4096
+"""A certificate request of the largest size, and a key and three short texts."""
+
+RENEWAL_BYTES = 4096
+"""A certificate request of the largest size, a new key and its proof."""
+
+RENEWAL_PROOF_BYTES = 256
+"""A signed hash is about 120 bytes."""
+
+CERTIFICATE_BYTES = 2048
+"""A certificate for a P-256 key is about 500 bytes; room for an authority with RSA."""
+
+CHAIN_CERTIFICATES = 4
+"""The device's own and up to three authorities above it."""
+
+RENEWAL_ANSWER_BYTES = 9216
+"""A full chain of the largest certificates."""
+
+HUB_KEYS = 4
+"""The key in use, its successor and predecessor, and one to spare."""
+
+ENROLMENT_ANSWER_BYTES = 96 * 1024
+"""The largest trust bundle, policy and chain together."""
+
+DEVICE_KEY_BYTES = 512
+"""A statement about one key is about 200 bytes."""
+
+QUERY_TEXT_CHARS = 512
+"""Opaque codes and card numbers are shorter; a longer text is an advert."""
+
+QUERY_PADDED_BYTES = 64
+"""Texts are padded to a multiple of this, so that most look alike to whoever sees only lengths."""
+
+QUERY_BYTES = 3072
+"""A text of 512 characters of four bytes, sealed."""
+
+RESOLVED_BYTES = 1024
+"""An answer with the longest subject, masked name and rule is about 850 bytes."""
+
+USED_BYTES = 128
+"""Three short fields, sent for each person who passes."""
+
+TIME_HINT_BYTES = 256
+"""A hint is about 115 bytes."""
+
+PRESENCE_BYTES = 2048
+"""A map of a dozen short fields, and the versions of 64 lists."""
+
+PRESENCE_LISTS = 64
+"""Lists that a device names: 67 million people, twice what a gate holds."""
 
 HEALTH_BYTES = 1024
 """A map of a dozen numbers, with room for those of later versions."""

@@ -4,14 +4,17 @@ Presence is not signed: it moves nothing but the moment of sending and, on the d
 "I no longer hold anything before `oldest_seq`", which the broker's access rules bind to that device.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from protocol import cbor
 from protocol.checkin import EPOCH_BYTES
 from protocol.errors import MalformedError
-from protocol.limits import PRESENCE_BYTES, VERSION_CHARS
+from protocol.limits import PRESENCE_BYTES, PRESENCE_LISTS, VERSION_CHARS
 
 SESSION_BYTES = 8
+LIST_ID_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,10 @@ class HubPresence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePresence:
-    """What a device holds. `oldest_seq` is `newest_seq + 1` when its spool is empty; a version of 0 is none."""
+    """What a device holds. `oldest_seq` is `newest_seq + 1` when its spool is empty; a version of 0 is none.
+
+    `lists` has the version of each status list by the list's id.
+    """
 
     session: bytes
     online: bool
@@ -35,6 +41,7 @@ class DevicePresence:
     firmware: str
     trust_version: int
     policy_version: int
+    lists: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def encode_hub_presence(presence: HubPresence) -> bytes:
@@ -58,19 +65,20 @@ def decode_hub_presence(data: bytes) -> HubPresence:
 
 
 def encode_device_presence(presence: DevicePresence) -> bytes:
-    """Presence -> map with keys 1 to 8 in the order of the fields."""
-    return cbor.encode(
-        {
-            1: presence.session,
-            2: presence.online,
-            3: presence.epoch,
-            4: presence.oldest_seq,
-            5: presence.newest_seq,
-            6: presence.firmware,
-            7: presence.trust_version,
-            8: presence.policy_version,
-        }
-    )
+    """Presence -> map with keys 1 to 8 in the order of the fields, and 9 where it has lists."""
+    fields: dict[int, Any] = {
+        1: presence.session,
+        2: presence.online,
+        3: presence.epoch,
+        4: presence.oldest_seq,
+        5: presence.newest_seq,
+        6: presence.firmware,
+        7: presence.trust_version,
+        8: presence.policy_version,
+    }
+    if presence.lists:
+        fields[9] = dict(presence.lists)
+    return cbor.encode(fields)
 
 
 def decode_device_presence(data: bytes) -> DevicePresence:
@@ -80,7 +88,7 @@ def decode_device_presence(data: bytes) -> DevicePresence:
         LimitError, MalformedError: naming the field that is wrong.
     """
     what = "device presence"
-    fields = cbor.fields(cbor.decode(data, what=what, limit=PRESENCE_BYTES), what=what, known=frozenset(range(1, 9)))
+    fields = cbor.fields(cbor.decode(data, what=what, limit=PRESENCE_BYTES), what=what, known=frozenset(range(1, 10)))
     presence = DevicePresence(
         session=cbor.sized_bytes(fields.get(1), "device presence.session", SESSION_BYTES),
         online=cbor.boolean(fields.get(2), "device presence.online"),
@@ -90,7 +98,17 @@ def decode_device_presence(data: bytes) -> DevicePresence:
         firmware=cbor.text(fields.get(6), "device presence.firmware", 1, VERSION_CHARS),
         trust_version=cbor.seq(fields.get(7), "device presence.trust_version", least=0),
         policy_version=cbor.seq(fields.get(8), "device presence.policy_version", least=0),
+        lists=_read_lists(fields[9]) if 9 in fields else {},
     )
     if presence.oldest_seq > presence.newest_seq + 1:
         raise MalformedError("device presence.oldest", "beyond the newest")
     return presence
+
+
+def _read_lists(value: Any) -> dict[bytes, int]:
+    where = "device presence.lists"
+    if type(value) is not dict or not 1 <= len(value) <= PRESENCE_LISTS:
+        raise MalformedError(where, f"not a map of 1 to {PRESENCE_LISTS} lists")
+    return {
+        cbor.sized_bytes(list_id, where, LIST_ID_BYTES): cbor.seq(version, where) for list_id, version in value.items()
+    }

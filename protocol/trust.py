@@ -2,7 +2,7 @@
 
 Wire form, with the times in seconds since 1970::
 
-    {1: version, 2: issued, 3: expires, 4: [issuer, ...]}
+    {1: version, 2: issued, 3: expires, 4: [issuer, ...], 5: resolver key?}
     issuer = {1: name, 2: region, 3: [key, ...]}
     key    = {1: COSE_Key, 2: not before, 3: not after, 4: [use, ...]}
 """
@@ -12,6 +12,9 @@ from enum import IntEnum
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
+
+import nacl.bindings
+import nacl.exceptions
 
 from protocol import cbor, envelope
 from protocol.envelope import AAD_TRUST
@@ -26,6 +29,14 @@ class KeyUse(IntEnum):
     CODE = 1
     STATUS = 2
     BATCH_RECEIPT = 3
+    RESOLVED = 4
+
+
+WARN_DAYS = (30, 7, 1)
+"""Days before a bundle ends at which somebody must be told."""
+
+RESOLVER_BYTES = 32
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +60,28 @@ class Issuer:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustBundle:
-    """All keys that are believed, as one signed and versioned whole."""
+    """All keys that are believed, as one signed and versioned whole.
+
+    `resolver` is the platform's X25519 public key, to which look-ups are sealed.
+    """
 
     version: int
     issued_s: int
     expires_s: int
     issuers: tuple[Issuer, ...]
+    resolver: bytes | None = None
 
     @cached_property
     def _by_kid(self) -> dict[bytes, TrustedKey]:
         return {trusted.key.kid: trusted for issuer in self.issuers for trusted in issuer.keys}
+
+    @cached_property
+    def _issuer_by_kid(self) -> dict[bytes, Issuer]:
+        return {trusted.key.kid: issuer for issuer in self.issuers for trusted in issuer.keys}
+
+    def issuer_of(self, kid: bytes) -> Issuer | None:
+        """Whose key this is, whatever its use and window: a list counts only for codes of the same issuer."""
+        return self._issuer_by_kid.get(kid)
 
     def find(self, kid: bytes, *, use: KeyUse, at_s: int) -> VerifyKey:
         """The key with this id, if it may be used so at that time.
@@ -79,23 +102,37 @@ class TrustBundle:
         return trusted.key
 
 
+def days_left(bundle: TrustBundle, at_s: int) -> int:
+    """Whole days until the bundle ends; negative afterwards."""
+    return (bundle.expires_s - at_s) // _DAY_S
+
+
+def warning_due(bundle: TrustBundle, at_s: int) -> int | None:
+    """The nearest of `WARN_DAYS` within which the bundle ends; 0 when it has ended, None when none is due."""
+    left_s = bundle.expires_s - at_s
+    if left_s < 0:
+        return 0
+    return min((days for days in WARN_DAYS if left_s <= days * _DAY_S), default=None)
+
+
 def seal_trust(bundle: TrustBundle, *, key: SigningKey) -> bytes:
     """Bundle -> signed bytes, as the platform's root makes them.
 
     Raises:
         LimitError, MalformedError: a bundle that a gate would refuse.
     """
-    payload = cbor.encode(
-        {
-            1: bundle.version,
-            2: bundle.issued_s,
-            3: bundle.expires_s,
-            4: [
-                {1: issuer.name, 2: issuer.region, 3: [_key_map(trusted) for trusted in issuer.keys]}
-                for issuer in bundle.issuers
-            ],
-        }
-    )
+    fields: dict[int, Any] = {
+        1: bundle.version,
+        2: bundle.issued_s,
+        3: bundle.expires_s,
+        4: [
+            {1: issuer.name, 2: issuer.region, 3: [_key_map(trusted) for trusted in issuer.keys]}
+            for issuer in bundle.issuers
+        ],
+    }
+    if bundle.resolver is not None:
+        fields[5] = bundle.resolver
+    payload = cbor.encode(fields)
     _read_bundle(payload)
     data = envelope.seal(payload, key=key, aad=AAD_TRUST)
     if len(data) > TRUST_BYTES:
@@ -137,7 +174,7 @@ def _key_map(trusted: TrustedKey) -> dict[int, Any]:
 
 def _read_bundle(payload: bytes) -> TrustBundle:
     what = "trust bundle"
-    fields = cbor.fields(cbor.decode(payload, what=what, limit=TRUST_BYTES), what=what, known=frozenset({1, 2, 3, 4}))
+    fields = cbor.fields(cbor.decode(payload, what=what, limit=TRUST_BYTES), what=what, known=frozenset(range(1, 6)))
     issuers = fields.get(4)
     if type(issuers) is not list or not issuers:
         raise MalformedError(what, "no list of issuers")
@@ -148,11 +185,25 @@ def _read_bundle(payload: bytes) -> TrustBundle:
         issued_s=cbor.time_s(fields.get(2), "trust bundle.issued"),
         expires_s=cbor.time_s(fields.get(3), "trust bundle.expires"),
         issuers=tuple(_read_issuer(issuer, f"trust bundle.issuers[{at}]") for at, issuer in enumerate(issuers)),
+        resolver=_read_resolver(fields[5]) if 5 in fields else None,
     )
     kids = [trusted.key.kid for issuer in bundle.issuers for trusted in issuer.keys]
     if len(set(kids)) != len(kids):
         raise MalformedError(what, "a key stands in it twice")
+    if len({issuer.name for issuer in bundle.issuers}) != len(bundle.issuers):
+        raise MalformedError(what, "two issuers have one name")
     return bundle
+
+
+def _read_resolver(value: Any) -> bytes:
+    """An X25519 public key with which a secret can be agreed: not of small order."""
+    where = "trust bundle.resolver"
+    resolver = cbor.sized_bytes(value, where, RESOLVER_BYTES)
+    try:
+        nacl.bindings.crypto_scalarmult(bytes(RESOLVER_BYTES), resolver)
+    except nacl.exceptions.RuntimeError as error:
+        raise MalformedError(where, "of small order") from error
+    return resolver
 
 
 def _read_issuer(value: Any, where: str) -> Issuer:

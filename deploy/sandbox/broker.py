@@ -1,45 +1,32 @@
-"""Mosquitto for one site: its configuration and its access list, as PROTOCOL section 6 asks.
+"""Mosquitto for one site: its configuration. Who may do what is the hub's to say, by dynamic security.
 
 The sandbox keeps no state in the broker on purpose: whatever it forgets, the devices send again.
 """
 
+import json
 import os
 import pwd
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.sandbox.pki import CertificateFiles
+from hub.broker.access import initial_security
 
 # Debian puts it where ordinary users' PATH does not look.
 SYSTEM_PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+PLUGIN = "mosquitto_dynamic_security.so"
+LIBRARY_PLACES = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 # Each gate has at most 8 messages beyond its receipt; Mosquitto's own 1000 is overrun by 125 gates and
 # drops without a word.
 MAX_QUEUED_MESSAGES = 20_000
 # The hub takes as many at once as its own receive maximum says; the broker shall not be the narrower.
 MAX_INFLIGHT_MESSAGES = 1_000
-# A check-ins message is at most 64 KiB (PROTOCOL section 9); the rest is topic and properties.
-MAX_PACKET_BYTES = 66_560
-
-_TOPICS_OF_A_DEVICE = (
-    "readwrite gatelight/1/d/{shard}/{device}/#",
-    "read gatelight/1/hub/#",
-    "read gatelight/1/trust",
-    "read gatelight/1/status/#",
-    "readwrite gatelight/1/p/{place}/used",
-)
+# A status list's snapshot is at most 512 KiB (PROTOCOL section 9); the rest is topic and properties.
+MAX_PACKET_BYTES = 528_384
 
 
 class BrokerMissingError(Exception):
     """Mosquitto is not installed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedDevice:
-    """One line of the access list's reasons: which device may speak, and at which place."""
-
-    device_id: bytes
-    place: str
 
 
 def find_mosquitto() -> str:
@@ -54,24 +41,20 @@ def find_mosquitto() -> str:
     return path
 
 
-def access_list(devices: list[AllowedDevice]) -> str:
-    """Mosquitto's ACL text. The user is the certificate's common name.
+def find_plugin() -> Path:
+    """The path of the broker's access control.
 
-    Mosquitto's patterns know the whole name but not its first two digits, which are the shard in the
-    topic; so every device has a block of its own.
+    Raises:
+        BrokerMissingError: with the words that help.
     """
-    blocks = ["user hub\ntopic readwrite gatelight/1/#\n"]
-    for allowed in devices:
-        device = allowed.device_id.hex()
-        lines = [f"user {device}"]
-        lines += [
-            "topic " + rule.format(shard=device[:2], device=device, place=allowed.place) for rule in _TOPICS_OF_A_DEVICE
-        ]
-        blocks.append("\n".join(lines) + "\n")
-    return "\n".join(blocks)
+    for place in LIBRARY_PLACES:
+        for depth in (PLUGIN, f"*/{PLUGIN}"):
+            for found in Path(place).glob(depth):
+                return found
+    raise BrokerMissingError(f"{PLUGIN} is not installed: it comes with Debian's mosquitto")
 
 
-def configuration(*, port: int, certificates: CertificateFiles, acl: Path, user: str) -> str:
+def configuration(*, port: int, certificates: CertificateFiles, plugin: Path, security: Path, user: str) -> str:
     """Mosquitto's configuration text: TLS 1.3 with client certificates only, nothing on disk."""
     return f"""\
 per_listener_settings false
@@ -82,8 +65,11 @@ keyfile {certificates.key}
 tls_version tlsv1.3
 require_certificate true
 use_identity_as_username true
+# Nobody can take another's connection over by its client id.
+use_username_as_clientid true
 allow_anonymous false
-acl_file {acl}
+plugin {plugin}
+plugin_opt_config_file {security}
 # Started by root, Mosquitto would become another user, who cannot read the site's keys.
 user {user}
 persistence false
@@ -100,20 +86,20 @@ connection_messages true
 """
 
 
-def prepare(folder: Path, *, port: int, certificates: CertificateFiles, devices: list[AllowedDevice]) -> list[str]:
-    """Writes both files and returns the command that runs this broker.
+def prepare(folder: Path, *, port: int, certificates: CertificateFiles) -> list[str]:
+    """Writes all files and returns the command that runs this broker.
 
     Raises:
         BrokerMissingError: there is no Mosquitto.
     """
-    program = find_mosquitto()
+    program, plugin = find_mosquitto(), find_plugin()
     folder.mkdir(parents=True, exist_ok=True)
-    acl = folder / "acl"
-    acl.write_text(access_list(devices), encoding="ascii")
-    # Mosquitto warns when others could change who may do what.
-    acl.chmod(0o600)
+    security = folder / "dynamic-security.json"
+    security.write_text(json.dumps(initial_security()), encoding="ascii")
+    # Nobody else may change who may do what.
+    security.chmod(0o600)
     config = folder / "mosquitto.conf"
     user = pwd.getpwuid(os.geteuid()).pw_name
-    text = configuration(port=port, certificates=certificates, acl=acl, user=user)
+    text = configuration(port=port, certificates=certificates, plugin=plugin, security=security, user=user)
     config.write_text(text, encoding="utf-8")
     return [program, "-c", str(config)]

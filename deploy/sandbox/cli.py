@@ -18,11 +18,14 @@ from deploy.sandbox.proof import Proof
 from deploy.sandbox.readings import ReadingError
 from deploy.sandbox.run import Run, RunPlan
 from deploy.sandbox.site import Site, SiteError
+from deploy.sandbox.stories import STORIES
+from deploy.sandbox.stories.story import StoryError
 from deploy.sandbox.summary import summary_table
 from deploy.sandbox.view import SiteView
 
 KILLABLE = ("device", "broker", "hub", "platform")
-GATES_MAX = 16
+GATES = 2
+GATES_MAX = 64
 INTERRUPTED = 130
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONCE_PEOPLE = 100
@@ -36,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The result goes to stdout; with --json nothing else does.
     console = Console(stderr=arguments.json)
     try:
-        return asyncio.run(_up(arguments, console))
+        return asyncio.run(_up(arguments, console) if arguments.story is None else _tell(arguments, console))
+    except StoryError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1
     except (BrokerMissingError, FileExistsError, SiteError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -52,7 +58,7 @@ async def _up(arguments: argparse.Namespace, console: Console) -> int:
         folder = arguments.dir or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="gatelight-")))
         started_s = asyncio.get_running_loop().time()
         console.print("闸光站点启动中… Starting a Gatelight site…", style="dim")
-        async with Site(folder.resolve(), gates=arguments.gates) as site, watched(site) as counters:
+        async with Site(folder.resolve(), gates=arguments.gates or GATES) as site, watched(site) as counters:
             view = SiteView(site, counters=counters, console=console)
             took_s = asyncio.get_running_loop().time() - started_s
             view.note(f"就绪 ready in {took_s:.1f} s · 平台页面 pages {site.layout.pages_url}")
@@ -67,6 +73,33 @@ async def _up(arguments: argparse.Namespace, console: Console) -> int:
     if proof is None:
         return INTERRUPTED
     return _report(proof, restarts=restarts, as_json=arguments.json, console=console)
+
+
+async def _tell(arguments: argparse.Namespace, console: Console) -> int:
+    """One story, from an empty folder to its figures. 0 when everything was as it must be."""
+    story = STORIES[arguments.story]
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    with contextlib.ExitStack() as folders:
+        folder = arguments.dir or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="gatelight-")))
+        gates = arguments.gates or story.gates
+        say(f"{arguments.story}: {story.about}")
+        site = Site(folder.resolve(), gates=gates, blank=story.blank, frames_per_s=story.frames_per_s)
+        async with site:
+            say(f"就绪 ready: {gates + story.blank} 个闸机 gates")
+            outcome = await story.tell(site, say)
+    if arguments.json:
+        result = {"story": arguments.story, **outcome.figures, "failures": outcome.failures, "holds": outcome.holds}
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        return 0 if outcome.holds else 1
+    for name, value in outcome.figures.items():
+        say(f"  {name:28} {value}")
+    for failure in outcome.failures:
+        console.print(f"  ✗ {failure}", style="red", markup=False, highlight=False)
+    say("成立 holds" if outcome.holds else "不成立 does not hold")
+    return 0 if outcome.holds else 1
 
 
 async def _drive(run: Run, *, seconds: float | None) -> Proof | None:
@@ -124,12 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gatelight-sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start a site and let people come")
-    up.add_argument("--gates", type=_whole(1, GATES_MAX), default=2, help="how many gates (default 2)")
+    up.add_argument("--gates", type=_whole(1, GATES_MAX), help=f"how many gates (default {GATES}; a story has its own)")
     up.add_argument("--people", type=_whole(1, 1_000_000), help=f"how many come (--once: {ONCE_PEOPLE}; else no end)")
     up.add_argument("--rate", type=float, help="people a minute and gate; 0: as fast as the gate answers")
     up.add_argument("--seconds", type=float, help="stop letting people in after this time")
     up.add_argument("--once", action="store_true", help="end by itself when everybody has passed")
     up.add_argument("--kill", choices=KILLABLE, help="SIGKILL this part when half of the people have passed")
+    about = "; ".join(f"{name}: {story.about}" for name, story in STORIES.items())
+    up.add_argument("--story", choices=sorted(STORIES), help=f"let one thing happen, say its times, and end. {about}")
     up.add_argument("--seed", type=int, default=1, help="who comes, and in which order (default 1)")
     up.add_argument("--dir", type=Path, help="keep the site's files and logs here (default: a folder that goes away)")
     up.add_argument("--json", action="store_true", help="the summary as one line of JSON")

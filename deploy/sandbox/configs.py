@@ -9,7 +9,7 @@ from deploy.sandbox.pki import CertificateFiles, KeyFiles
 
 HOST = "127.0.0.1"
 # What a Camera Module's low-resolution stream gives a gate.
-CAMERA = {"kind": "people", "width_px": 640, "height_px": 480, "fps": 30}
+CAMERA = {"kind": "people", "width_px": 640, "height_px": 480}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Ports:
     platform_api: int
     platform_pages: int
     hub_http: int
+    hub_enrolment: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,19 @@ class TrustFiles:
 
     root: Path
     bundle: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityFiles:
+    """The hub's certificate authority."""
+
+    cert: Path
+    key: Path
+
+
+def enrolment_url(ports: Ports) -> str:
+    """Where devices enrol and renew."""
+    return f"https://{HOST}:{ports.hub_enrolment}"
 
 
 def toml(document: dict[str, Any]) -> str:
@@ -47,9 +61,8 @@ def platform_config(
     ports: Ports,
     certificates: CertificateFiles,
     hub: tuple[bytes, KeyFiles],
-    devices: dict[bytes, KeyFiles],
 ) -> str:
-    """The stand-in platform's file: who may send, and whose signatures count."""
+    """The stand-in platform's file: which hub may send."""
     hub_id, hub_key = hub
     return toml(
         {
@@ -58,7 +71,6 @@ def platform_config(
             "api": {"host": HOST, "port": ports.platform_api, **_tls(certificates)},
             "pages": {"host": HOST, "port": ports.platform_pages},
             "hubs": {hub_id.hex(): hub_key.public},
-            "devices": {device.hex(): key.public for device, key in devices.items()},
         }
     )
 
@@ -70,6 +82,7 @@ def hub_config(
     ports: Ports,
     key: KeyFiles,
     trust: TrustFiles,
+    authority: AuthorityFiles,
     broker: CertificateFiles,
     platform: CertificateFiles,
 ) -> str:
@@ -83,14 +96,34 @@ def hub_config(
             "broker": {"host": HOST, "port": ports.broker, **_tls(broker)},
             "platform": {"url": f"https://{HOST}:{ports.platform_api}", **_tls(platform)},
             "http": {"host": HOST, "port": ports.hub_http},
+            "ca": {"cert": authority.cert, "key": authority.key},
+            "enrolment": {"host": HOST, "port": ports.hub_enrolment, "url": enrolment_url(ports)},
             "retention": {"personal_h": 24},
+            # A container has no time service of its own; its host's clock is right.
+            "clock": {"source": "assume"},
         }
     )
 
 
-def device_config(
+def machine_config(*, folder: Path, camera_socket: Path, frames_per_s: float) -> dict[str, Any]:
+    """The machine's half of a gate's file, which is all that a gate as from the box has.
+
+    Rendered frames and simulated light, buzzer and relay; all else is the product's.
+    """
+    return {
+        "state_dir": folder / "state",
+        "camera": {**CAMERA, "socket": camera_socket, "fps": frames_per_s},
+        "decoder": {"engine": "zxing"},
+        "hardware": {"kind": "sim"},
+        "thermometer": {"kind": "sim"},
+        "enrolment": {"boot_file": folder / "boot" / "enrol.json"},
+        # A container has no time service of its own; its host's clock is right.
+        "clock": {"source": "assume"},
+    }
+
+
+def site_config(
     *,
-    folder: Path,
     device_id: bytes,
     place: str,
     gate: str,
@@ -100,26 +133,18 @@ def device_config(
     hub_key: Path,
     trust: TrustFiles,
     broker: CertificateFiles,
-    camera_socket: Path,
-) -> str:
-    """One gate's file: rendered frames and simulated light, buzzer and relay; all else is the product's."""
-    return toml(
-        {
-            "device_id": device_id.hex(),
-            "place": place,
-            "gate": gate,
-            "direction": direction,
-            "state_dir": folder / "state",
-            "keys": {"signing": key.signing, "hub": hub_key, "root": trust.root},
-            "trust": {"bundle": trust.bundle},
-            "broker": {"host": HOST, "port": ports.broker, **_tls(broker)},
-            "camera": {**CAMERA, "socket": camera_socket},
-            "decoder": {"engine": "zxing"},
-            "hardware": {"kind": "sim"},
-            # A container has no time service of its own; its host's clock is right.
-            "clock": {"source": "assume"},
-        }
-    )
+) -> dict[str, Any]:
+    """The site's half, as one writes it who provisions a gate by hand."""
+    return {
+        "device_id": device_id.hex(),
+        "place": place,
+        "gate": gate,
+        "direction": direction,
+        "keys": {"signing": key.signing, "hub": hub_key, "root": trust.root},
+        "trust": {"bundle": trust.bundle},
+        "broker": {"host": HOST, "port": ports.broker, **_tls(broker)},
+        "hub": {"url": enrolment_url(ports), "ca": broker.ca},
+    }
 
 
 def _tls(files: CertificateFiles) -> dict[str, Path]:
@@ -129,6 +154,6 @@ def _tls(files: CertificateFiles) -> dict[str, Path]:
 def _scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     return json.dumps(str(value), ensure_ascii=False)

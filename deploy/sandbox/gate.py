@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.sandbox.crowd import Scan
 from deploy.sandbox.process import Process
@@ -14,11 +15,12 @@ from deploy.sandbox.process import Process
 REPLY_S = 2.0
 REPLY_BYTES = 4_096
 RECENT_SCANS = 200
+EVENTS_KEPT = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """Where one gate stands and how it is reached."""
+    """Where one gate stands and how it is reached. `device_id` is empty for a gate as from the box."""
 
     device_id: bytes
     place: str
@@ -42,6 +44,9 @@ class SandboxGate:
         self.recent_s: deque[float] = deque(maxlen=RECENT_SCANS)
         self.process = Process(name=plan.gate, command=command, log_file=log_file, on_line=self._hear)
         self._answers: asyncio.Queue[Scan] = asyncio.Queue()
+        self._events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=EVENTS_KEPT)
+        self._event_number = 0
+        self._news = asyncio.Event()
         self._link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def show(self, texts: Sequence[str]) -> None:
@@ -60,6 +65,14 @@ class SandboxGate:
         """
         await self._tell({"clear": True})
 
+    async def warm(self, temperature_cc: int | None) -> None:
+        """Whoever stands there from now on has this temperature, in 0.01 °C; None: the sensor does not answer.
+
+        Raises:
+            OSError: the camera is not there.
+        """
+        await self._tell({"temperature_cc": temperature_cc})
+
     def forget_answers(self) -> None:
         """Drops answers that nobody waits for any more."""
         while not self._answers.empty():
@@ -71,6 +84,29 @@ class SandboxGate:
             return await asyncio.wait_for(self._answers.get(), timeout_s)
         except TimeoutError:
             return None
+
+    def mark(self) -> int:
+        """Now, for `event`."""
+        return self._event_number
+
+    async def event(
+        self,
+        name: str,
+        *,
+        timeout_s: float,
+        after: int = 0,
+        fits: Callable[[dict[str, Any]], bool] = lambda _fields: True,
+    ) -> dict[str, Any] | None:
+        """The first line of its log with this event, said after a `mark`, that fits; None when none came in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    self._news.clear()
+                    for number, fields in self._events:
+                        if number > after and fields.get("event") == name and fits(fields):
+                            return fields
+                    await self._news.wait()
+        return None
 
     async def camera_ready(self) -> bool:
         """Whether the camera takes commands, which is when people may come."""
@@ -104,7 +140,13 @@ class SandboxGate:
             raise ConnectionError(f"{self.plan.gate}: the camera said {reply!r}")
 
     def _hear(self, line: str) -> None:
-        scan = parse_scan(line)
+        fields = parse_event(line)
+        if fields is None:
+            return
+        self._event_number += 1
+        self._events.append((self._event_number, fields))
+        self._news.set()
+        scan = scan_of(fields)
         if scan is None:
             return
         self.scans.append(scan)
@@ -113,16 +155,22 @@ class SandboxGate:
         self._answers.put_nowait(scan)
 
 
-def parse_scan(line: str) -> Scan | None:
-    """A log line -> Scan; None for every other line."""
+def parse_event(line: str) -> dict[str, Any] | None:
+    """A log line -> its fields; None for every other line."""
     try:
         fields = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(fields, dict) or fields.get("event") != "scan":
+    return fields if isinstance(fields, dict) and isinstance(fields.get("event"), str) else None
+
+
+def scan_of(fields: dict[str, Any]) -> Scan | None:
+    """The fields of a scan; None for every other event."""
+    if fields["event"] != "scan":
         return None
     seq, spool = fields.get("seq"), fields.get("spool")
-    light_ms = fields.get("frame_to_light_ms")
+    # The time of a look-up is not the gate's own.
+    light_ms = fields.get("frame_to_light_ms") if fields.get("scheme", "gatelight") == "gatelight" else None
     return Scan(
         seq=seq if isinstance(seq, int) else None,
         colour=str(fields.get("colour")),

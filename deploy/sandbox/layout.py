@@ -10,10 +10,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.sandbox import broker, configs
 from deploy.sandbox.gate import GatePlan
-from deploy.sandbox.pki import CertificateAuthority, KeyFiles, make_signing_key
+from deploy.sandbox.pki import CertificateAuthority, KeyFiles, SiteAuthority, make_signing_key
 from deploy.sandbox.platform.authority import bundle_file, create_authority, root_file
 from deploy.sandbox.ports import free_ports
 
@@ -44,6 +45,7 @@ class Layout:
     platform_command: list[str]
     hub_command: list[str]
     gates: tuple[Registration, ...]
+    blanks: tuple[GatePlan, ...]
 
     @property
     def pages_url(self) -> str:
@@ -60,8 +62,31 @@ class Layout:
         return self.logs / f"{name}.log"
 
 
-def lay_out(folder: Path, *, gates: int, now: dt.datetime) -> Layout:
-    """Writes all files of a new site with `gates` gates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a site is: its gates, how many more are as from the box, and how often their cameras look."""
+
+    gates: int
+    blank: int = 0
+    frames_per_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What every gate's files need."""
+
+    folder: Path
+    sockets: Path
+    ports: configs.Ports
+    authority: SiteAuthority
+    keys: Path
+    hub_key: Path
+    trust: configs.TrustFiles
+    frames_per_s: float
+
+
+def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
+    """Writes all files of a new site.
 
     Raises:
         broker.BrokerMissingError: there is no Mosquitto.
@@ -71,49 +96,28 @@ def lay_out(folder: Path, *, gates: int, now: dt.datetime) -> Layout:
         raise FileExistsError(f"{folder} is not empty")
     pki, logs = folder / "pki", folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    numbers = free_ports(4, rng=random.SystemRandom())
-    ports = configs.Ports(broker=numbers[0], platform_api=numbers[1], platform_pages=numbers[2], hub_http=numbers[3])
-    site_ca = CertificateAuthority(pki / "site", name="Gatelight sandbox site CA", now=now)
+    ports = configs.Ports(
+        **dict(zip(configs.Ports.__dataclass_fields__, free_ports(5, rng=random.SystemRandom()), strict=True))
+    )
+    site_ca = SiteAuthority(pki / "site", now=now)
     platform_ca = CertificateAuthority(pki / "platform", name="Gatelight sandbox platform CA", now=now)
     authority = folder / "platform" / "authority"
     create_authority(authority, now_s=int(now.timestamp()))
     trust = configs.TrustFiles(root=root_file(authority), bundle=bundle_file(authority))
     hub_id, hub_key = os.urandom(8), make_signing_key(pki / "keys", name="hub")
-    sockets = _sockets_folder(folder)
-    registrations = []
-    for number in range(1, gates + 1):
-        place, place_name = PLACES[(number - 1) // GATES_A_PLACE % len(PLACES)]
-        device_id = os.urandom(8)
-        home = folder / f"gate-{number}"
-        home.mkdir()
-        # The second gate signs as one with a TPM would, so that a site shows both algorithms.
-        key = make_signing_key(pki / "keys", name=device_id.hex(), p256=number == 2)
-        plan = GatePlan(
-            device_id=device_id,
-            place=place,
-            place_name=place_name,
-            gate=f"G{number}",
-            direction="in",
-            config=home / "device.toml",
-            camera_socket=sockets / f"camera-{number}.sock",
-        )
-        plan.config.write_text(
-            configs.device_config(
-                folder=home,
-                device_id=device_id,
-                place=place,
-                gate=plan.gate,
-                direction=plan.direction,
-                ports=ports,
-                key=key,
-                hub_key=hub_key.public,
-                trust=trust,
-                broker=site_ca.client(device_id.hex()),
-                camera_socket=plan.camera_socket,
-            ),
-            encoding="utf-8",
-        )
-        registrations.append(Registration(plan=plan, key=key))
+    ground = _Ground(
+        folder=folder,
+        sockets=_sockets_folder(folder),
+        ports=ports,
+        authority=site_ca,
+        keys=pki / "keys",
+        hub_key=hub_key.public,
+        trust=trust,
+        frames_per_s=size.frames_per_s,
+    )
+    numbers = range(1, size.gates + size.blank + 1)
+    gates = tuple(_lay_gate(ground, number) for number in numbers[: size.gates])
+    blanks = tuple(_lay_blank(ground, number) for number in numbers[size.gates :])
     hub_home, platform_home = folder / "hub", folder / "platform"
     hub_home.mkdir()
     (hub_home / "hub.toml").write_text(
@@ -123,6 +127,7 @@ def lay_out(folder: Path, *, gates: int, now: dt.datetime) -> Layout:
             ports=ports,
             key=hub_key,
             trust=trust,
+            authority=configs.AuthorityFiles(cert=site_ca.certificate_file, key=site_ca.key_file),
             broker=site_ca.client("hub"),
             platform=platform_ca.client(hub_id.hex()),
         ),
@@ -135,23 +140,69 @@ def lay_out(folder: Path, *, gates: int, now: dt.datetime) -> Layout:
             ports=ports,
             certificates=platform_ca.server("platform"),
             hub=(hub_id, hub_key),
-            devices={entry.plan.device_id: entry.key for entry in registrations},
         ),
         encoding="utf-8",
     )
-    allowed = [broker.AllowedDevice(device_id=entry.plan.device_id, place=entry.plan.place) for entry in registrations]
     return Layout(
         folder=folder,
         logs=logs,
-        sockets=sockets,
+        sockets=ground.sockets,
         ports=ports,
         hub_config=hub_home / "hub.toml",
-        broker_command=broker.prepare(
-            folder / "broker", port=ports.broker, certificates=site_ca.server("broker"), devices=allowed
-        ),
+        broker_command=broker.prepare(folder / "broker", port=ports.broker, certificates=site_ca.server("broker")),
         platform_command=_python("deploy.sandbox.platform", "--config", platform_home / "platform.toml"),
         hub_command=_python("hub.cli", "run", "--config", hub_home / "hub.toml"),
-        gates=tuple(registrations),
+        gates=gates,
+        blanks=blanks,
+    )
+
+
+def _lay_gate(ground: _Ground, number: int) -> Registration:
+    """A gate that was provisioned by hand."""
+    device_id = os.urandom(8)
+    plan = _plan(ground, number, device_id=device_id)
+    # The second gate signs as one with a TPM would, so that a site shows both algorithms.
+    key = make_signing_key(ground.keys, name=device_id.hex(), p256=number == 2)
+    site = configs.site_config(
+        device_id=device_id,
+        place=plan.place,
+        gate=plan.gate,
+        direction=plan.direction,
+        ports=ground.ports,
+        key=key,
+        hub_key=ground.hub_key,
+        trust=ground.trust,
+        broker=ground.authority.client(device_id.hex()),
+    )
+    plan.config.write_text(configs.toml({**_machine(ground, plan), **site}), encoding="utf-8")
+    return Registration(plan=plan, key=key)
+
+
+def _lay_blank(ground: _Ground, number: int) -> GatePlan:
+    """A gate as from the box: a machine that knows of no site."""
+    plan = _plan(ground, number, device_id=b"")
+    plan.config.write_text(configs.toml(_machine(ground, plan)), encoding="utf-8")
+    return plan
+
+
+def _plan(ground: _Ground, number: int, *, device_id: bytes) -> GatePlan:
+    place, place_name = PLACES[(number - 1) // GATES_A_PLACE % len(PLACES)]
+    home = ground.folder / f"gate-{number}"
+    home.mkdir()
+    return GatePlan(
+        device_id=device_id,
+        place=place,
+        place_name=place_name,
+        gate=f"G{number}",
+        direction="in",
+        config=home / "device.toml",
+        camera_socket=ground.sockets / f"camera-{number}.sock",
+    )
+
+
+def _machine(ground: _Ground, plan: GatePlan) -> dict[str, Any]:
+    return configs.machine_config(
+        folder=plan.config.parent, camera_socket=plan.camera_socket, frames_per_s=ground.frames_per_s
     )
 
 

@@ -1,7 +1,7 @@
 """Certificates and signing keys for one sandbox site, as files.
 
-Two certificate authorities, because there are two owners: the site's own (broker, hub, gates) and the
-platform's (its server, and the client certificate it gave to this hub). TLS keys are P-256, which every
+Two certificate authorities, because there are two owners: the site's own, which is the hub's (broker, hub, gates), and
+the platform's (its server, and the client certificate it gave to this hub). TLS keys are P-256, which every
 TLS 1.3 stack has (RFC 8446 §9.1). Private files are created 0600, never widened and narrowed again.
 """
 
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hub.registry.authority import create_authority, load_authority
 from protocol.keyfile import encode_seed, parse_private
 from protocol.keys import Ed25519SigningKey, P256SigningKey, SigningKey, encode_key
 
@@ -110,6 +111,48 @@ class CertificateAuthority:
             .not_valid_after(self._now + dt.timedelta(days=VALID_DAYS))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
+
+
+class SiteAuthority:
+    """The hub's own certificate authority, made and used as the hub does.
+
+    Args:
+        folder: gets `ca.crt` and `ca.key`, and a `.crt` and `.key` for every name issued.
+        now: certificates begin a little before it.
+    """
+
+    def __init__(self, folder: Path, *, now: dt.datetime) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.certificate_file, self.key_file = folder / "ca.crt", folder / "ca.key"
+        self._folder = folder
+        self._now_ms = int(now.timestamp() * 1000)
+        name = "Gatelight sandbox site CA"
+        create_authority(cert=self.certificate_file, key=self.key_file, name=name, now_ms=self._now_ms)
+        self._authority = load_authority(
+            cert=self.certificate_file, key=self.key_file, days=VALID_DAYS, now_ms=self._now_ms
+        )
+
+    def server(self, name: str) -> CertificateFiles:
+        """A server certificate for 127.0.0.1 and `localhost`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        hosts = ("127.0.0.1", "localhost")
+        made = self._authority.issue_server(key.public_key(), hosts=hosts, now_ms=self._now_ms)
+        return self._write(name, key, made.der)
+
+    def client(self, name: str) -> CertificateFiles:
+        """A client certificate whose common name is `name`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = self._authority.issue_client(key.public_key(), name=name, now_ms=self._now_ms)
+        return self._write(name, key, made.der)
+
+    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, der: bytes) -> CertificateFiles:
+        files = CertificateFiles(
+            ca=self.certificate_file, cert=self._folder / f"{name}.crt", key=self._folder / f"{name}.key"
+        )
+        pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+        files.cert.write_bytes(pem)
+        write_private(files.key, _pem(key))
+        return files
 
 
 def make_signing_key(folder: Path, *, name: str, p256: bool = False) -> KeyFiles:

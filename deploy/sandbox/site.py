@@ -21,15 +21,16 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
 from deploy.sandbox.crowd import Crowd, CrowdCount, Passage
-from deploy.sandbox.gate import SandboxGate
-from deploy.sandbox.layout import Layout, device_command, lay_out
+from deploy.sandbox.gate import GatePlan, SandboxGate
+from deploy.sandbox.layout import Layout, Size, device_command, lay_out
 from deploy.sandbox.people import Person
 from deploy.sandbox.phone import Phones
+from deploy.sandbox.platform.authority import ISSUERS
 from deploy.sandbox.process import Process
 from deploy.sandbox.proof import Proof, prove
 from deploy.sandbox.readings import (
@@ -43,6 +44,7 @@ from deploy.sandbox.readings import (
 )
 
 START_S = 30.0
+START_A_GATE_S = 3.0
 POLL_S = 0.05
 SETTLE_POLL_S = 0.3
 
@@ -57,22 +59,19 @@ class Site:
     Args:
         folder: empty or not there yet; gets everything, logs too.
         gates: how many.
+        blank: how many more there are as from the box; they stand in `blanks`.
+        frames_per_s: how often the cameras look.
     """
 
-    def __init__(self, folder: Path, *, gates: int = 2) -> None:
-        self.layout: Layout = lay_out(folder, gates=gates, now=dt.datetime.now(dt.UTC))
+    def __init__(self, folder: Path, *, gates: int = 2, blank: int = 0, frames_per_s: float = 30.0) -> None:
+        size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s)
+        self.layout: Layout = lay_out(folder, size=size, now=dt.datetime.now(dt.UTC))
         layout = self.layout
         self.broker = Process(name="broker", command=layout.broker_command, log_file=layout.log("broker"))
         self.platform = Process(name="platform", command=layout.platform_command, log_file=layout.log("platform"))
         self.hub = Process(name="hub", command=layout.hub_command, log_file=layout.log("hub"))
-        self.gates = [
-            SandboxGate(
-                entry.plan,
-                command=device_command(entry.plan, "run"),
-                log_file=layout.log(entry.plan.gate),
-            )
-            for entry in layout.gates
-        ]
+        self.gates = [self._gate(entry.plan) for entry in layout.gates]
+        self.blanks = [self._gate(plan) for plan in layout.blanks]
         self.count = CrowdCount()
         self._session: aiohttp.ClientSession | None = None
 
@@ -90,6 +89,9 @@ class Site:
     ) -> None:
         await self.stop()
 
+    def _gate(self, plan: GatePlan) -> SandboxGate:
+        return SandboxGate(plan, command=device_command(plan, "run"), log_file=self.layout.log(plan.gate))
+
     @property
     def session(self) -> aiohttp.ClientSession:
         """The sandbox's own HTTP client.
@@ -104,7 +106,7 @@ class Site:
     @property
     def processes(self) -> list[Process]:
         """Every part, in the order in which they start."""
-        return [self.broker, self.platform, *(gate.process for gate in self.gates), self.hub]
+        return [self.broker, self.platform, *(gate.process for gate in (*self.gates, *self.blanks)), self.hub]
 
     async def start(self) -> None:
         """Starts everything; returns when people may come.
@@ -113,22 +115,27 @@ class Site:
             SiteError: a part did not come up.
         """
         self._session = aiohttp.ClientSession()
-        for process in (self.broker, self.platform, *(gate.process for gate in self.gates)):
+        for process in (self.broker, self.platform):
             process.start()
-        # Gates and platform come up while the operator's commands run.
+        # Broker and platform come up while the operator's commands run; many gates would leave them no time to.
         await self._register()
-        self.hub.start()
+        everyone = (*self.gates, *self.blanks)
+        for process in (self.hub, *(gate.process for gate in everyone)):
+            process.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._until_ready(self.platform, self._answers(f"{self.layout.pages_url}/v1/summary")))
             tasks.create_task(self._until_ready(self.hub, self._answers(f"{self.layout.hub_url}/readyz")))
-            for gate in self.gates:
+            for gate in everyone:
                 tasks.create_task(self._until_ready(gate.process, gate.camera_ready))
+            for gate in self.gates:
+                tasks.create_task(self._until_informed(gate))
 
     async def stop(self) -> None:
         """Ends every part: gates first, so that the hub hears their last; broker and platform last."""
-        for gate in self.gates:
+        everyone = (*self.gates, *self.blanks)
+        for gate in everyone:
             await gate.close()
-        await asyncio.gather(*(gate.process.stop() for gate in self.gates))
+        await asyncio.gather(*(gate.process.stop() for gate in everyone))
         await self.hub.stop()
         await asyncio.gather(self.broker.stop(), self.platform.stop())
         if self._session is not None:
@@ -238,12 +245,30 @@ class Site:
 
         return ask
 
+    @property
+    def _patience_s(self) -> float:
+        """Processes start one after the other, however many cores there are."""
+        return START_S + START_A_GATE_S * len(self.gates)
+
+    async def _until_informed(self, gate: SandboxGate) -> None:
+        """Until the gate has everything that it decides by: its policy, and every status list."""
+        said: set[tuple[str, str]] = set()
+
+        def is_news(fields: dict[str, Any]) -> bool:
+            said.add((str(fields.get("what")), str(fields.get("list", ""))))
+            return len(said) == 1 + len(ISSUERS)
+
+        if await gate.event("in_force", timeout_s=self._patience_s, fits=is_news) is None:
+            raise SiteError(
+                f"{gate.plan.gate} was not told everything in {self._patience_s:.0f} s:\n{gate.process.tail()}"
+            )
+
     async def _until_ready(self, process: Process, ready: Callable[[], Awaitable[bool]]) -> None:
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(self._patience_s):
                 while not await ready():
                     if process.deaths:
                         raise SiteError(f"{process.name} died at its start:\n{process.tail()}")
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
-            raise SiteError(f"{process.name} was not ready in {START_S:.0f} s:\n{process.tail()}") from error
+            raise SiteError(f"{process.name} was not ready in {self._patience_s:.0f} s:\n{process.tail()}") from error

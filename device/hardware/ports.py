@@ -155,6 +155,22 @@ class Button(Part, Protocol):
         """Call `on_press` on each press, and `on_hold` once when it is held long. From the part's own thread."""
 
 
+class Thermometer(Protocol):
+    """What takes the temperature of whoever stands at the gate, without touching them."""
+
+    def read(self) -> int:
+        """The temperature of what is in view now, in 0.01 °C. Takes a few milliseconds.
+
+        Whether it is a person's is not said here: a wall has a temperature too.
+
+        Raises:
+            HardwareError: it cannot be measured now. The next call may succeed.
+        """
+
+    def shutdown(self) -> None:
+        """Give the bus back. The part cannot be used again. May be called twice."""
+
+
 class Camera(Protocol):
     """The gate's camera. Used by one thread; restarted by `stop` and `start`."""
 

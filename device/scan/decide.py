@@ -1,50 +1,56 @@
-"""VerifiedCode or Refusal -> Decision. Stage 4 of the scan. Pure: clock, memory and policy are arguments.
+"""What was shown -> Decision. Stage 4 of the scan. Pure: clock, lists, memory and policy are arguments.
 
 The first line that fits decides. "Us" before "the code" before "the person": a gate that is out of service says
 so to everybody, and nobody is shown red for a fault of ours.
 
-===  ==========================================================  ========  ========  =======================
- #   when                                                        colour    verdict   reason
-===  ==========================================================  ========  ========  =======================
- 1   the operator took the gate out of service                   grey      hold      gate_disabled
- 2   the place is closed                                         grey      hold      place_closed
- 3   the code was refused (verify, or an online look-up)         grey      hold      the refusal's own
- 4   a specimen                                                  grey      hold      specimen
- 5   a live code, and the clock is not to be believed            grey      hold      clock_untrusted
- 6   issued after now + leeway                                   grey      hold      not_yet_valid
- 7   expired before now - leeway                                 grey      hold      expired
- 8   colour or list entry says red                               red       refuse    colour_red
- 9   it names a status list that we do not have fresh            grey      hold      status_stale
- 10  the worse of colour and list entry is yellow                yellow    hold      colour_yellow
- 11  ... is notice                                               notice    hold      notice
- 12  this code was admitted a moment ago                         grey      hold      already_used
- 13  policy asks for a temperature, and there is none            grey      hold      thermometer_failed
- 14  ... and it is not below the threshold                       yellow    hold      temperature_high
- 15  otherwise                                                   green     admit     ok
-===  ==========================================================  ========  ========  =======================
+===  ==========================================================  ========  ============  =======================
+ #   when                                                        colour    verdict       reason
+===  ==========================================================  ========  ============  =======================
+ 1   policy or operator took the gate out of service             grey      hold          gate_disabled
+ 2   the place is closed                                         grey      hold          place_closed
+ 3   the code was refused (verify, or an online look-up)         grey      hold          the refusal's own
+ 4   a specimen                                                  grey      hold          specimen
+ 5   the clock is not to be believed                             grey      hold          clock_untrusted
+ 6   issued after now + leeway                                   grey      hold          not_yet_valid
+ 7   expired before now - leeway                                 grey      hold          expired
+ 8   colour or list entry says red                               red       refuse        colour_red
+ 9   it names a status list that we do not have fresh            grey      hold          status_stale
+ 10  the worse of colour and list entry is yellow                yellow    hold, refuse  colour_yellow
+ 11  ... is notice, which policy holds                           notice    hold          notice
+ 12  this code was admitted a moment ago, here or at the place   grey      hold          already_used
+ 13  policy asks for a temperature, and there is none            grey      hold          thermometer_failed
+ 14  ... and it is not below the threshold                       yellow    hold          temperature_high
+ 15  notice, which policy admits                                 notice    admit         notice
+ 16  otherwise                                                   green     admit, hold   ok
+===  ==========================================================  ========  ============  =======================
 
-Line 8 stands before 9 because nothing is worse than red: a list could not change it. Green is only shown by line
-15, and only lit once the check-in is on disk; where that fails, `storage_failed` replaces the decision.
-Lines 6 and 7 do not judge a card by a clock that is not to be believed.
+Where two verdicts stand, the policy says which; red is refused whatever it says. Line 8 stands before 9 because
+nothing is worse than red: a list could not change it. Lines 4 to 7 and 9 are for signed codes. What was looked up
+online was answered just now to our own question, so it needs neither clock nor list.
+
+Line 5 is for cards too. Whether their list is fresh is a matter of time; a gate that cannot tell the time does not
+know that it is stale, and what the attendant has to set right is the clock.
+
+A green that is held (line 16) says `ok`, for nothing is wrong with the code: an attendant decides about everybody
+there, and `indicate` shows it as something else than a green that opens. A temperature is only asked for where line
+15 or 16 would come next, so `decide` without one tells the caller whether it must be taken.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from device.model import Decision, Refusal, Shown, grey
+from device.model import Decision, ListEntry, Refusal, ResolvedCode, Shown, grey
 from protocol.codes import Claims, VerifiedCode
-from protocol.limits import CODE_LEEWAY_S
+from protocol.limits import CODE_LEEWAY_S, LIVE_CODE_S
+from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import SEVERITY, Colour, Kind, Verdict
 
-MEMORY_CODES = 4096
-"""A gate passes 60 people a minute; this remembers an hour of them, in about 1 MB."""
+LEEWAY_MAX_S = 300
+"""What a policy allows at most. A used code is remembered for this long, so that a policy which comes later and
+allows more does not make it pass again."""
 
-_BY_COLOUR = {
-    Colour.NOTICE: (Verdict.HOLD, Reason.NOTICE),
-    Colour.YELLOW: (Verdict.HOLD, Reason.COLOUR_YELLOW),
-    Colour.RED: (Verdict.REFUSE, Reason.COLOUR_RED),
-}
+TEMPERATURE_MIN_CC, TEMPERATURE_MAX_CC = 3000, 4500
+"""What a living person's skin can have, in 0.01 °C. Anything else was measured on a wall, a cup or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,94 +59,121 @@ class Rules:
 
     enabled: bool = True
     closed: bool = False
+    green: Verdict = Verdict.ADMIT
+    notice: Verdict = Verdict.HOLD
+    yellow: Verdict = Verdict.HOLD
     leeway_s: int = CODE_LEEWAY_S
     reuse_s: int = 300
     temperature_max_cc: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListEntry:
-    """What a status list says of a code, and the list's version. None in its place: no list, or not a fresh one."""
+def rules_of(policy: GatePolicy, *, open_for_people: bool) -> Rules:
+    """Policy -> rules. `open_for_people` is False when an operator's command took the gate out of service."""
+    return Rules(
+        enabled=policy.enabled and open_for_people,
+        closed=policy.closed,
+        green=policy.green,
+        notice=policy.notice,
+        yellow=policy.yellow,
+        leeway_s=policy.leeway_s,
+        reuse_s=policy.reuse_s,
+        temperature_max_cc=policy.temperature_max_cc,
+    )
 
-    colour: Colour
-    version: int
 
-
-class Memory:
-    """Which codes were admitted a moment ago: one code, one person.
-
-    Args:
-        used: code hash -> ms since 1970 until which it counts as used, as the spool remembers it.
-    """
-
-    def __init__(self, used: Mapping[bytes, int]) -> None:
-        self._until_ms = dict(used)
-
-    def was_used(self, code_hash: bytes, *, now_ms: int) -> bool:
-        """Whether the code was admitted and its time is not over."""
-        return self._until_ms.get(code_hash, 0) > now_ms
-
-    def admitted(self, code_hash: bytes, *, until_ms: int, now_ms: int) -> None:
-        """Remember an admitted code. At the bound, what is over goes first, then what ends first."""
-        if len(self._until_ms) >= MEMORY_CODES:
-            lasting = sorted(((until, code) for code, until in self._until_ms.items() if until > now_ms), reverse=True)
-            self._until_ms = {code: until for until, code in lasting[: MEMORY_CODES // 2]}
-        self._until_ms[code_hash] = until_ms
+def out_of_service(rules: Rules) -> Reason | None:
+    """Lines 1 and 2: why nobody passes here, whatever is shown."""
+    if not rules.enabled:
+        return Reason.GATE_DISABLED
+    return Reason.PLACE_CLOSED if rules.closed else None
 
 
 def decide(
     shown: Shown,
     *,
     rules: Rules,
-    memory: Memory,
     clock_trusted: bool,
     now_ms: int,
     entry: ListEntry | None = None,
+    used: bool = False,
     temperature_cc: int | None = None,
 ) -> Decision:
-    """The decision on one code, by the table above."""
+    """The decision on one code, by the table above.
+
+    Args:
+        shown: the code.
+        rules: see `rules_of`.
+        clock_trusted: whether `now_ms` is to be believed.
+        now_ms: wall clock.
+        entry: what the code's status list says; None when it names none, or there is no fresh one.
+        used: it was admitted a moment ago, here or at another gate of the place.
+        temperature_cc: the person's, in 0.01 °C; None when it was not taken, or could not be.
+    """
     # 1 to 3: us, then the code.
-    if not rules.enabled:
-        return grey(Reason.GATE_DISABLED)
-    if rules.closed:
-        return grey(Reason.PLACE_CLOSED)
+    closed = out_of_service(rules)
+    if closed is not None:
+        return grey(closed)
     if isinstance(shown, Refusal):
         return grey(shown.reason)
     # 4 to 7: its kind and time.
-    unfit = _unfit(shown.claims, rules=rules, clock_trusted=clock_trusted, now_s=now_ms // 1000)
+    unfit = _unfit(shown, rules=rules, clock_trusted=clock_trusted, now_s=now_ms // 1000)
     if unfit is not None:
         return grey(unfit)
     # 8 to 11: its colour.
-    colour = _colour(shown.claims, entry)
+    colour = _colour(shown, entry)
     if colour is None:
         return grey(Reason.STATUS_STALE)
-    if colour is not Colour.GREEN:
-        verdict, reason = _BY_COLOUR[colour]
-        return Decision(colour=colour, verdict=verdict, reason=reason)
+    if colour is Colour.RED:
+        return Decision(colour=colour, verdict=Verdict.REFUSE, reason=Reason.COLOUR_RED)
+    if colour is Colour.YELLOW:
+        return Decision(colour=colour, verdict=rules.yellow, reason=Reason.COLOUR_YELLOW)
+    if colour is Colour.NOTICE and rules.notice is not Verdict.ADMIT:
+        return Decision(colour=colour, verdict=rules.notice, reason=Reason.NOTICE)
     # 12 to 14: this visit.
-    if memory.was_used(shown.code_hash, now_ms=now_ms):
+    if used:
         return grey(Reason.ALREADY_USED)
-    if rules.temperature_max_cc is not None:
-        if temperature_cc is None:
-            return grey(Reason.THERMOMETER_FAILED)
-        if temperature_cc >= rules.temperature_max_cc:
-            return Decision(colour=Colour.YELLOW, verdict=Verdict.HOLD, reason=Reason.TEMPERATURE_HIGH)
-    # 15.
-    return Decision(colour=Colour.GREEN, verdict=Verdict.ADMIT, reason=Reason.OK)
+    unwell = _unwell(temperature_cc, rules)
+    if unwell is not None:
+        return unwell
+    # 15 and 16.
+    if colour is Colour.NOTICE:
+        return Decision(colour=colour, verdict=rules.notice, reason=Reason.NOTICE)
+    return Decision(colour=Colour.GREEN, verdict=rules.green, reason=Reason.OK)
 
 
-def used_until_ms(code: VerifiedCode, *, rules: Rules, now_ms: int) -> int:
-    """Until when an admitted code counts as used: a live code until it is over, a card for `reuse_s`."""
-    if code.claims.kind is Kind.CARD:
+def plausible(temperature_cc: int | None) -> int | None:
+    """A temperature that a person can have; None for any other."""
+    if temperature_cc is None or not TEMPERATURE_MIN_CC <= temperature_cc <= TEMPERATURE_MAX_CC:
+        return None
+    return temperature_cc
+
+
+def is_live(shown: Shown) -> bool:
+    """Whether it is a code for one showing, made a moment ago and soon over; cards and numbers are shown again."""
+    return isinstance(shown, VerifiedCode) and shown.claims.kind is not Kind.CARD
+
+
+def used_until_ms(code: VerifiedCode | ResolvedCode, *, rules: Rules, now_ms: int) -> int:
+    """Until when an admitted code counts as used: a live code until it is surely over, another for `reuse_s`."""
+    if isinstance(code, ResolvedCode) or not is_live(code):
         return now_ms + rules.reuse_s * 1000
-    return (code.claims.expires_s + rules.leeway_s) * 1000
+    # The second in which it ends is still its own.
+    return (code.claims.expires_s + LEEWAY_MAX_S + 1) * 1000
 
 
-def _unfit(claims: Claims, *, rules: Rules, clock_trusted: bool, now_s: int) -> Reason | None:
+def longest_use_ms(rules: Rules) -> int:
+    """The longest that `used_until_ms` can lie ahead."""
+    return (max(rules.reuse_s, LEEWAY_MAX_S + LIVE_CODE_S + LEEWAY_MAX_S) + 1) * 1000
+
+
+def _unfit(shown: VerifiedCode | ResolvedCode, *, rules: Rules, clock_trusted: bool, now_s: int) -> Reason | None:
+    if isinstance(shown, ResolvedCode):
+        return None
+    claims: Claims = shown.claims
     if claims.kind is Kind.SPECIMEN:
         return Reason.SPECIMEN
     if not clock_trusted:
-        return None if claims.kind is Kind.CARD else Reason.CLOCK_UNTRUSTED
+        return Reason.CLOCK_UNTRUSTED
     if now_s + rules.leeway_s < claims.issued_s:
         return Reason.NOT_YET_VALID
     if now_s - rules.leeway_s > claims.expires_s:
@@ -148,10 +181,25 @@ def _unfit(claims: Claims, *, rules: Rules, clock_trusted: bool, now_s: int) -> 
     return None
 
 
-def _colour(claims: Claims, entry: ListEntry | None) -> Colour | None:
+def _colour(shown: VerifiedCode | ResolvedCode, entry: ListEntry | None) -> Colour | None:
     """The worse of the code's colour and its list entry; None when the list could still say worse and is not known."""
+    if isinstance(shown, ResolvedCode):
+        return shown.colour
+    claims = shown.claims
     known = [colour for colour in (claims.colour, entry.colour if entry else None) if colour is not None]
     worst = max(known, key=SEVERITY.__getitem__, default=None)
     if worst is not Colour.RED and claims.status is not None and entry is None:
         return None
     return worst
+
+
+def _unwell(temperature_cc: int | None, rules: Rules) -> Decision | None:
+    """Lines 13 and 14; None when no temperature is asked for, or it is low enough."""
+    if rules.temperature_max_cc is None:
+        return None
+    measured_cc = plausible(temperature_cc)
+    if measured_cc is None:
+        return grey(Reason.THERMOMETER_FAILED)
+    if measured_cc >= rules.temperature_max_cc:
+        return Decision(colour=Colour.YELLOW, verdict=Verdict.HOLD, reason=Reason.TEMPERATURE_HIGH)
+    return None

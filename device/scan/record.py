@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from device.model import Decision, Draft, Refusal, Shown, StorageError, grey
+from device.model import Decision, Draft, Refusal, ResolvedCode, Shown, StorageError, grey
 from protocol.checkin import Evidence
+from protocol.codes import Claims, VerifiedCode
+from protocol.policy import GatePolicy
 from protocol.reasons import Reason
-from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
+from protocol.terms import Clock, Colour, Scheme, Verdict
 
 Commit = Callable[[Draft, int | None], int]
 """Seals a draft and commits it to disk, and remembers its code as used until the given ms. Gives the sequence number.
@@ -20,13 +22,10 @@ CommitFailure = Callable[[Draft], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """Where this gate stands, and what it may write down."""
+    """Where this gate stands."""
 
     place: str
     gate: str
-    direction: Direction
-    keep_masked: bool
-    policy_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +43,58 @@ def before_light(decision: Decision) -> bool:
 
 
 def draft(
-    shown: Shown, decision: Decision, *, lane: Lane, at_ms: int, clock_trusted: bool, temperature_cc: int | None = None
+    shown: Shown,
+    decision: Decision,
+    *,
+    lane: Lane,
+    policy: GatePolicy,
+    at_ms: int,
+    clock_trusted: bool,
+    status_version: int | None = None,
+    temperature_cc: int | None = None,
 ) -> Draft:
-    """The check-in as it will be sealed. A refused code leaves no subject: nobody vouches for it."""
-    claims = None if isinstance(shown, Refusal) else shown.claims
+    """The check-in as it will be sealed. A refused code leaves no subject: nobody vouches for it.
+
+    Args:
+        shown: what was shown.
+        decision: what becomes of it.
+        lane: where.
+        policy: the policy in force, which says what may be kept.
+        at_ms: wall clock.
+        clock_trusted: whether it was to be believed.
+        status_version: that of the status list which was asked; None when none was, or none is fresh.
+        temperature_cc: as measured, if it was, within what a check-in can hold.
+    """
+    said = _said(shown)
     return Draft(
         at_ms=at_ms,
         clock=Clock.TRUSTED if clock_trusted else Clock.UNTRUSTED,
         place=lane.place,
         gate=lane.gate,
-        direction=lane.direction,
+        direction=policy.direction,
         colour=decision.colour,
         verdict=decision.verdict,
         reason=decision.reason,
         code=shown.code_hash,
-        scheme=Scheme.GATELIGHT,
-        subject=claims.subject if claims else b"",
-        masked=claims.masked if claims and lane.keep_masked else None,
+        scheme=Scheme.GATELIGHT if isinstance(shown, VerifiedCode) else shown.scheme,
+        subject=said.subject if said else b"",
+        masked=said.masked if said and policy.keep_masked else None,
         evidence=Evidence(
             issuer_kid=shown.issuer_kid,
-            code_issued_s=claims.issued_s if claims else None,
-            policy_version=lane.policy_version,
-            rule=claims.rule if claims else None,
+            code_issued_s=said.issued_s if said else None,
+            status_version=status_version,
+            policy_version=policy.version,
+            rule=said.rule if said else None,
         ),
         temperature_cc=temperature_cc,
     )
+
+
+def _said(shown: Shown) -> Claims | ResolvedCode | None:
+    """What somebody whom we believe says of the person."""
+    if isinstance(shown, Refusal):
+        return None
+    return shown.claims if isinstance(shown, VerifiedCode) else shown
 
 
 def record(record_of: Draft, *, until_ms: int | None, commit: Commit, commit_failure: CommitFailure) -> Recorded:

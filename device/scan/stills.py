@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from device.model import Decision, Frame
-from device.scan.decide import Memory, Rules, decide
+from device.scan.decide import Rules, decide
 from device.scan.decode import DecoderProcess
 from device.scan.verify import verify_text
 from protocol.codes import is_code
@@ -52,7 +52,7 @@ def _read(text: str, *, trust: TrustBundle | None, rules: Rules, now_ms: int, cl
     began = time.perf_counter()
     shown = verify_text(text, trust=trust, now_s=now_ms // 1000)
     verified = time.perf_counter()
-    decision = decide(shown, rules=rules, memory=Memory({}), clock_trusted=clock_trusted, now_ms=now_ms)
+    decision = decide(shown, rules=rules, clock_trusted=clock_trusted, now_ms=now_ms)
     return Reading(
         text=text,
         scheme="gatelight",

@@ -1,6 +1,6 @@
-"""What lies between the uplink and a connection: events in, bytes out. `wire.Wire` is the real one."""
+"""What the uplink stands between: a connection (`wire.Wire` is the real one) and whoever reads what comes down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,15 +19,16 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The broker has let us in and granted every subscription."""
+    """The broker has let us in and granted the subscriptions without which nothing can be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message, already limited in size."""
+    """A message, already limited in size. `mid` is for `WirePort.taken`; 0 where nobody waits for that (QoS 0)."""
 
     topic: str
     payload: bytes
+    mid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,24 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A message was dropped unseen, because it was longer than anything that we subscribe to."""
+    """So many messages were dropped unseen, because they were longer than anything that we subscribe to."""
+
+    count: int = 1
 
 
-Event = Up | Received | Acknowledged | Oversized
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """So many messages of QoS 0 were dropped unseen, because more came than were taken."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker refused a subscription that was made after `Up`."""
+
+
+Event = Up | Received | Acknowledged | Oversized | Missed | Refused
 
 
 class WirePort(Protocol):
@@ -59,6 +74,15 @@ class WirePort(Protocol):
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> int | None:
         """Sends; the message's number, or None when the connection is going."""
 
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """Asks for more, QoS 1; what is retained comes once more for each."""
+
+    def unsubscribe(self, topics: Iterable[str]) -> None:
+        """Asks for less. What is on the way may still come."""
+
+    def taken(self, message: Received) -> None:
+        """The message has been worked on: the broker may send another in its place."""
+
     def close(self) -> None:
         """Says goodbye and ends it."""
 
@@ -68,3 +92,17 @@ class OpenWire(Protocol):
 
     def __call__(self, *, subscriptions: tuple[str, ...], will: Will, notify: Callable[[], None]) -> WirePort:
         """Raises WireError when it cannot be made."""
+
+
+class Downlink(Protocol):
+    """Reads what comes down besides receipts: trust, lists, policy, commands, answers, hints.
+
+    Called by the uplink's thread alone, one message at a time.
+    """
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """What it wants to hear now; compared after each message and at least once a second."""
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """One message, as received, not longer than a status list. Never raises over what it says."""

@@ -1,12 +1,16 @@
-"""Bytes from the hub -> a receipt that is about our spool. What it says is believed only after that."""
+"""Bytes from the hub -> a receipt that is about our spool, or its presence. Only then it is believed."""
 
+import logging
 from collections.abc import Mapping
 
 from protocol.envelope import parse
-from protocol.errors import ChainError, UnknownKeyError
+from protocol.errors import ChainError, ProtocolError, UnknownKeyError
 from protocol.keys import VerifyKey
 from protocol.limits import RECEIPT_BYTES
+from protocol.presence import HubPresence, decode_hub_presence
 from protocol.receipt import Receipt, open_receipt
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_receipt(payload: bytes, *, keys: Mapping[bytes, VerifyKey], device: bytes, epoch: bytes) -> Receipt:
@@ -35,3 +39,12 @@ def read_receipt(payload: bytes, *, keys: Mapping[bytes, VerifyKey], device: byt
     if (receipt.device, receipt.epoch) != (device, epoch):
         raise ChainError("receipt", "about another device or another spool")
     return receipt
+
+
+def read_hub_presence(payload: bytes) -> HubPresence | None:
+    """The hub's presence; None when it is nothing that can be read, e.g. an empty payload that cleared the topic."""
+    try:
+        return decode_hub_presence(payload)
+    except ProtocolError as error:
+        _LOG.warning("uplink: hub presence ignored: %s", error.reason)
+        return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from device.model import StorageError
+from device.model import SpoolHead, StorageError
 from device.send.damage import Damage, set_aside
 from device.send.database import DamagedError, connect, is_damage, prepare
 from device.send.reserve import Reserve
@@ -73,6 +73,7 @@ class Spool:
         self._writing = Lock()
         self._slow_busy = Lock()
         self._untidy_commits = 0
+        self._frozen = False
         self._writer = connect(path, synchronous="FULL")
         try:
             self._slow = connect(path, synchronous="NORMAL")
@@ -156,6 +157,8 @@ class Spool:
             SpoolGoneError: the file is not there any more.
         """
         with self._writing:
+            if self._frozen:
+                raise StorageError("no more check-ins are taken: this device is being wiped")
             try:
                 if not from_reserve and not self._reserve.take():
                     raise StorageError("no room on the disk: its reserve is in use")
@@ -267,6 +270,26 @@ class Spool:
                 return  # The journal begins anew, in room that is ours already.
         with self._writing:
             self._reserve.give_up()
+
+    def freeze(self) -> SpoolHead:
+        """Takes no more check-ins from now on, and says where the chain ends: nothing can follow a wipe's proof.
+
+        Raises:
+            StorageError: the disk cannot be read; the spool goes on.
+        """
+        with self._slow_busy, self._writing:
+            try:
+                newest_seq, head_hash = self._writer.execute("SELECT head_seq, head_hash FROM meta").fetchone()
+            except sqlite3.Error as error:
+                raise StorageError(f"the spool cannot be read: {error}") from error
+            self._frozen = True
+            return SpoolHead(
+                epoch=self.epoch, newest_seq=newest_seq, head_hash=head_hash, unsent=newest_seq - self._receipted
+            )
+
+    def thaw(self) -> None:
+        """Takes check-ins again."""
+        self._frozen = False
 
     def used_since(self, now_ms: int) -> list[tuple[bytes, int]]:
         """The codes that still count as used at `now_ms`, with their ends: the gate's memory after a restart.

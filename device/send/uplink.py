@@ -1,26 +1,42 @@
 """The slow thread: spool -> hub, and the hub's receipts -> spool (PROTOCOL §6).
 
 It owns the connection and the go-back-N machine, and alone reads and forgets in the spool. Nothing that happens
-here makes the gate wait.
+here makes the gate wait. What other threads say goes by the outbox; what comes down besides receipts goes to the
+downlink, in turns so short that receipts never wait behind a status list. This file is longer than most, for what
+may happen on a connection is best read on one page.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from device.model import StorageError
 from device.send.backoff import Backoff
+from device.send.bulletin import Bulletin
+from device.send.feed import Feed, Silence
 from device.send.gobackn import GoBackN, LinkState, fill
-from device.send.ports import Acknowledged, Event, OpenWire, Oversized, Received, Up, Will, WireError, WirePort
-from device.send.receipts import read_receipt
+from device.send.outbox import Entry, Outbox
+from device.send.ports import (
+    Acknowledged,
+    Downlink,
+    Event,
+    Missed,
+    OpenWire,
+    Oversized,
+    Received,
+    Refused,
+    Up,
+    WireError,
+    WirePort,
+)
+from device.send.receipts import read_hub_presence, read_receipt
 from device.send.spool import ReceiptFit, Spool
 from device.send.status import UplinkStatus, Versions
 from protocol import topics
 from protocol.checkin import encode_message
 from protocol.errors import ProtocolError
 from protocol.keys import VerifyKey
-from protocol.presence import DevicePresence, HubPresence, decode_hub_presence, encode_device_presence
 
 _LOG = logging.getLogger(__name__)
 _RECONNECT_FIRST_MS = 1_000
@@ -31,7 +47,6 @@ _LET_IN_MS = 10_000
 _STEADY_MS = 10_000
 """A connection that held this long, or brought a receipt, makes the next wait short again."""
 
-_HEALTH_MS = 30_000
 _TIDY_MS = 5_000
 _WAKE_MS = 1_000
 """Whatever ends without a sign is noticed within this."""
@@ -42,10 +57,9 @@ class _Connection:
     """What belongs to one connection and ends with it."""
 
     wire: WirePort
-    session: bytes
+    feed: Feed
     opened_ms: int
     up_ms: int | None = None
-    health_ms: int | None = None
     mids: set[int] = field(default_factory=set)
     """The numbers of check-in messages that the broker has not acknowledged yet."""
 
@@ -65,6 +79,11 @@ class Uplink:
         mono_ms: ms on a clock that only goes forward.
         random: a float in [0, 1), for jitter.
         random_bytes: for the session of each connection.
+        downlink: reads everything but receipts and the hub's presence; without one, nothing else is subscribed to.
+        outbox: what other threads want said.
+        condition: what health is sent for at once when it is another than before.
+        wants_time: whether the hub is to be asked for the time, by another presence.
+        asked: told the session of each presence that was published.
 
     Attributes:
         failure: what ended the thread though nobody asked, e.g. a disk that cannot be read; the process must then
@@ -85,15 +104,30 @@ class Uplink:
         mono_ms: Callable[[], int],
         random: Callable[[], float],
         random_bytes: Callable[[int], bytes],
+        downlink: Downlink | None = None,
+        outbox: Outbox | None = None,
+        condition: Callable[[], Hashable] = lambda: None,
+        wants_time: Callable[[], bool] = lambda: False,
+        asked: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.failure: Exception | None = None
         self._device = device
         self._spool = spool
         self._hub_keys = {key.kid: key for key in hub_keys}
         self._open_wire = open_wire
-        self._firmware = firmware
-        self._versions = versions
-        self._health = health
+        self._downlink = downlink or Silence()
+        self._outbox = outbox or Outbox(mono_ms=mono_ms)
+        self._bulletin = Bulletin(
+            device=device,
+            spool=spool,
+            firmware=firmware,
+            versions=versions,
+            health=health,
+            condition=condition,
+            wants_time=wants_time,
+            asked=asked,
+            mono_ms=mono_ms,
+        )
         self._now_ms = now_ms
         self._mono_ms = mono_ms
         self._random_bytes = random_bytes
@@ -102,6 +136,7 @@ class Uplink:
         self._status = UplinkStatus()
         self._tidied_ms = mono_ms()
         self._wake = threading.Event()
+        self._outbox.on_put(self._wake.set)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -115,7 +150,7 @@ class Uplink:
         self._thread.start()
 
     def appended(self) -> None:
-        """The spool has grown. Returns at once; for the scan thread."""
+        """The spool has grown, or something is worth looking at. Returns at once; for any thread."""
         self._wake.set()
 
     def stop(self, *, timeout_s: float = 10.0) -> bool:
@@ -139,25 +174,27 @@ class Uplink:
             self._tidy()
 
     def _connect_once(self) -> None:
-        session = self._random_bytes(8)
-        will = Will(topic=topics.presence(self._device), payload=self._presence(session, online=False))
+        will = self._bulletin.begin(self._random_bytes(8))
         subscriptions = (topics.HUB_PRESENCE, topics.receipts(self._device))
         try:
             wire = self._open_wire(subscriptions=subscriptions, will=will, notify=self._wake.set)
         except WireError as error:
             _LOG.warning("uplink: no connection: %s", error)
             return
-        connection = _Connection(wire=wire, session=session, opened_ms=self._mono_ms())
+        feed = Feed(wire=wire, downlink=self._downlink, mono_ms=self._mono_ms)
+        connection = _Connection(wire=wire, feed=feed, opened_ms=self._mono_ms())
+        self._outbox.begin()
         try:
             reason = self._serve(connection)
             _LOG.info("uplink: connection over: %s", reason)
         finally:
             if connection.up_ms is not None:
                 if wire.ended is None:
-                    wire.publish(will.topic, self._presence(session, online=False), qos=1, retain=True)
+                    self._bulletin.say_goodbye(wire)
                 if self._mono_ms() - connection.up_ms >= _STEADY_MS:
                     self._backoff.reset()
             wire.close()
+            self._status.missed += feed.dropped
             self._link.disconnected()
             self._status.connected = self._status.hub_online = False
 
@@ -175,19 +212,30 @@ class Uplink:
             self._link.tick(now_ms=now_ms)
             if self._link.take_hang_up():
                 return "the broker acknowledges nothing"
-            if self._link.take_presence():
-                payload = self._presence(connection.session, online=True)
-                connection.wire.publish(topics.presence(self._device), payload, qos=1, retain=True)
-            self._send(connection, now_ms)
-            self._send_health(connection, now_ms)
+            more = connection.up_ms is not None and self._speak(connection, now_ms)
             self._tidy()
             self._status.rewinds = self._link.rewinds
             self._status.hub_online = self._link.state is LinkState.SENDING
-            deadline_ms = self._link.deadline_ms
-            wait_ms = _WAKE_MS if deadline_ms is None else min(_WAKE_MS, max(0, deadline_ms - self._mono_ms()))
-            self._wake.wait(wait_ms / 1000)
+            self._status.unsent = self._outbox.dropped
+            if not more:
+                deadline_ms = self._link.deadline_ms
+                wait_ms = _WAKE_MS if deadline_ms is None else min(_WAKE_MS, max(0, deadline_ms - self._mono_ms()))
+                self._wake.wait(wait_ms / 1000)
             self._wake.clear()
         return "asked to stop"
+
+    def _speak(self, connection: _Connection, now_ms: int) -> bool:
+        """One turn: what is urgent first, then what came down; whether there is more to do at once."""
+        # Before the presence, which the hub answers with the time.
+        connection.feed.follow()
+        self._bulletin.say(connection.wire, presence_due=self._link.take_presence())
+        self._send(connection, now_ms)
+
+        def publish(entry: Entry) -> int | None:
+            return connection.wire.publish(entry.topic, entry.payload, qos=entry.qos)
+
+        unsent = self._outbox.send(publish, hub_online=self._link.state is LinkState.SENDING)
+        return connection.feed.take_some() or unsent
 
     def _take(self, connection: _Connection, event: Event, now_ms: int) -> None:
         match event:
@@ -197,20 +245,35 @@ class Uplink:
                 self._status.connected = True
                 self._status.connects += 1
             case Acknowledged(mid=mid, ok=ok):
-                if mid in connection.mids:
+                if self._outbox.acknowledged(mid, ok=ok):
+                    self._status.refused_messages += not ok
+                elif mid in connection.mids:
                     connection.mids.remove(mid)
                     self._link.puback()
                     if not ok:
                         self._status.refused_messages += 1
                         _LOG.warning("uplink: the broker refused a message")
-            case Oversized():
-                self._status.oversized += 1
-            case Received(topic=topics.HUB_PRESENCE, payload=payload):
-                presence = _hub_presence(payload)
-                if presence is not None:
-                    self._link.hub_presence(session=presence.session, online=presence.online)
-            case Received(topic=topic, payload=payload) if topic == topics.receipts(self._device):
-                self._take_receipt(payload, now_ms)
+            case Received():
+                self._receive(connection, event, now_ms)
+            case Oversized(count=count):
+                self._status.oversized += count
+            case Missed(count=count):
+                self._status.missed += count
+            case Refused():
+                self._status.refused_subscriptions += 1
+                _LOG.warning("uplink: the broker refused a subscription")
+
+    def _receive(self, connection: _Connection, message: Received, now_ms: int) -> None:
+        if message.topic == topics.HUB_PRESENCE:
+            connection.wire.taken(message)
+            presence = read_hub_presence(message.payload)
+            if presence is not None:
+                self._link.hub_presence(session=presence.session, online=presence.online)
+        elif message.topic == topics.receipts(self._device):
+            connection.wire.taken(message)
+            self._take_receipt(message.payload, now_ms)
+        else:
+            connection.feed.put(message)
 
     def _take_receipt(self, payload: bytes, now_ms: int) -> None:
         try:
@@ -248,39 +311,7 @@ class Uplink:
             self._status.sent += len(checkins)
             self._status.messages += 1
 
-    def _send_health(self, connection: _Connection, now_ms: int) -> None:
-        due = connection.health_ms is None or now_ms - connection.health_ms >= _HEALTH_MS
-        if connection.up_ms is not None and due:
-            connection.wire.publish(topics.health(self._device), self._health(), qos=0)
-            connection.health_ms = now_ms
-
     def _tidy(self) -> None:
         if self._mono_ms() - self._tidied_ms >= _TIDY_MS:
             self._spool.tidy(self._now_ms())
             self._tidied_ms = self._mono_ms()
-
-    def _presence(self, session: bytes, *, online: bool) -> bytes:
-        versions = self._versions()
-        # The scan thread may append meanwhile; the lower number first, so that they always fit together.
-        oldest, newest = self._spool.oldest, self._spool.newest
-        return encode_device_presence(
-            DevicePresence(
-                session=session,
-                online=online,
-                epoch=self._spool.epoch,
-                oldest_seq=oldest,
-                newest_seq=newest,
-                firmware=self._firmware,
-                trust_version=versions.trust,
-                policy_version=versions.policy,
-            )
-        )
-
-
-def _hub_presence(payload: bytes) -> HubPresence | None:
-    """The hub's presence; None when it is nothing that can be read, e.g. an empty payload that cleared the topic."""
-    try:
-        return decode_hub_presence(payload)
-    except ProtocolError as error:
-        _LOG.warning("uplink: hub presence ignored: %s", error.reason)
-        return None

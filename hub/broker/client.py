@@ -1,5 +1,8 @@
 """Keeps one connection to the broker alive: sockets, TLS, keep-alive, back-off. `wire` knows the protocol.
 
+A message goes to the inbox, which `receive` empties and `acknowledge` answers, or to `on_side`, which takes it at once
+and must not block; `route` says which, by topic.
+
 Bounds and what happens at them
     inbox       `inbox_messages` or 16 MiB: the socket is not read until half of it was taken. TCP and the
                 receive maximum then hold the broker back; what it drops, devices send again.
@@ -7,6 +10,7 @@ Bounds and what happens at them
 """
 
 import asyncio
+import enum
 import logging
 import random
 import ssl
@@ -27,6 +31,15 @@ _RECEIVE_MAX: Final = 2048  # In flight: 35k messages/s (the broker's limit) tim
 _PACKET_BYTES_MAX: Final = 128 * 1024  # The largest message is 64 KiB; the rest is for topic and properties.
 _INBOX_BYTES: Final = 16 * 1024 * 1024
 _WRITE_BYTES: Final = 4 * 1024 * 1024
+
+
+class Route(enum.Flag):
+    """Where a message goes."""
+
+    INBOX = enum.auto()
+    """To whoever stores it, and is acknowledged only then."""
+    SIDE = enum.auto()
+    """To `on_side`; acknowledged at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +74,9 @@ class BrokerClient:
         client_id: str,
         filters: Iterable[str],
         presence: Callable[[], Presence],
+        route: Callable[[str], Route] = lambda _topic: Route.INBOX,
+        on_side: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+        on_ready: Callable[[], None] = lambda: None,
         inbox_messages: int = 4096,
         keep_alive_s: int = KEEP_ALIVE_S,
     ) -> None:
@@ -68,6 +84,7 @@ class BrokerClient:
         self._client_id = client_id
         self._filters = tuple(filters)
         self._presence = presence
+        self._route, self._on_side, self._on_ready = route, on_side, on_ready
         self._inbox_messages = inbox_messages
         self._keep_alive_s = keep_alive_s
         self._inbox: deque[Delivery] = deque()
@@ -75,6 +92,7 @@ class BrokerClient:
         self._arrived = asyncio.Event()
         self._link: Link | None = None
         self._connections = 0
+        self.generation = 0
         self.dropped = 0
 
     @property
@@ -169,7 +187,9 @@ class BrokerClient:
                 await link.until(link.subscribed)
             link.write(session.publish(presence.online))
             link.ready.set()
+            self.generation += 1
             _LOG.info("broker_ready", extra={"connection": link.number})
+            self._on_ready()
             await link.stay_alive()
         finally:
             if self.ready:
@@ -179,7 +199,15 @@ class BrokerClient:
 
     def _take(self, link: Link, messages: list[Published]) -> None:
         arrived_s = time.monotonic()
+        done: list[int] = []
         for message in messages:
+            route = self._route(message.topic)
+            if Route.SIDE in route:
+                self._on_side(message.topic, message.payload)
+            if Route.INBOX not in route:
+                if message.packet_id is not None:
+                    done.append(message.packet_id)
+                continue
             self._inbox_bytes += len(message.payload)
             self._inbox.append(
                 Delivery(
@@ -190,7 +218,9 @@ class BrokerClient:
                     arrived_s=arrived_s,
                 )
             )
-        if messages:
+        if done:
+            link.write(link.session.acknowledge(done))
+        if self._inbox:
             self._arrived.set()
         if len(self._inbox) >= self._inbox_messages or self._inbox_bytes >= _INBOX_BYTES:
             link.pause()

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hub.cli import places, reports, service
+from hub.cli import audit, believed, broker, ca, command, enrol, places, policy, reports, service, slip
 from hub.config import ConfigError
 from hub.registry.checks import RegistryError
 from hub.store.errors import StoreError
@@ -37,7 +37,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     service.add_commands(commands)
     places.add_commands(commands)
+    ca.add_commands(commands)
+    broker.add_commands(commands)
+    enrol.add_commands(commands)
+    policy.add_commands(commands)
+    command.add_commands(commands)
+    believed.add_commands(commands)
     reports.add_commands(commands)
+    audit.add_commands(commands)
+    slip.add_commands(commands)
     return parser
 
 

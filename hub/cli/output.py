@@ -1,12 +1,13 @@
 """What commands write to stdout: lines, tables, JSON; and how they reach configuration and store."""
 
 import argparse
+import asyncio
 import json
 import os
 import pwd
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from hub.config import HubConfig, load
 from hub.registry.changes import Operator
+from hub.store.ports import Store
 from hub.store.sqlite import SqliteStore, open_store
 
 DEFAULT_CONFIG: Final = Path("/etc/gatelight/hub.toml")
@@ -21,9 +23,10 @@ DEFAULT_CONFIG: Final = Path("/etc/gatelight/hub.toml")
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- it has no public name.
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """The option that every command has."""
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default: {DEFAULT_CONFIG}")
+def add_config(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """The option that every command has. `inner`: the command above has it too, and what was said there stays."""
+    default = argparse.SUPPRESS if inner else DEFAULT_CONFIG
+    parser.add_argument("--config", type=Path, default=default, help=f"default: {DEFAULT_CONFIG}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +47,30 @@ async def store_of(args: argparse.Namespace) -> AsyncIterator[SqliteStore]:
         yield store
     finally:
         await store.close()
+
+
+def on_store(
+    actions: Commands,
+    name: str,
+    act: Callable[[Store, argparse.Namespace], Awaitable[None]],
+    about: str,
+    *,
+    inner: bool = False,
+) -> argparse.ArgumentParser:
+    """A command that works on the store, with the option that every command has."""
+
+    async def with_store(args: argparse.Namespace) -> None:
+        async with store_of(args) as store:
+            await act(store, args)
+
+    def run(args: argparse.Namespace) -> int:
+        asyncio.run(with_store(args))
+        return 0
+
+    parser = actions.add_parser(name, help=about, description=about)
+    add_config(parser, inner=inner)
+    parser.set_defaults(act=run)
+    return parser
 
 
 def operator() -> Operator:

@@ -1,26 +1,31 @@
 """`place`, `gate`, `device`: what is registered, and the changes of it."""
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from hub.cli import policy
+from hub.cli.ca import authority_of
+from hub.cli.enrol import enrolment_id_of
 from hub.cli.output import (
     Commands,
-    add_config,
     add_json,
+    config_of,
+    on_store,
     operator,
-    store_of,
     time_text,
     write_json,
     write_line,
     write_table,
 )
 from hub.model import Device, DeviceState
-from hub.registry import changes
+from hub.registry import changes, decisions
+from hub.registry.checks import checked_device_id
 from hub.registry.keyfiles import read_key_file
 from hub.store.ports import Store
+from hub.store.trust_ports import DeviceSeen
+from hub.trust.words import one_line
+from protocol.limits import VERSION_CHARS
 from protocol.terms import Direction
 
 _DIRECTIONS: Final = {"in": Direction.IN, "out": Direction.OUT, "both": None}
@@ -29,57 +34,46 @@ _DIRECTIONS: Final = {"in": Direction.IN, "out": Direction.OUT, "both": None}
 def add_commands(commands: Commands) -> None:
     """Enter these commands."""
     place = commands.add_parser("place", help="venues").add_subparsers(required=True, metavar="ACTION")
-    add = _command(place, "add", _place_add, "register a venue")
+    add = on_store(place, "add", _place_add, "register a venue")
     add.add_argument("--id", required=True)
     add.add_argument("--name", required=True)
     add.add_argument("--region", default="", help="administrative division code")
     add.add_argument("--responsible", default="", help="who answers for the place")
-    add_json(_command(place, "list", _place_list, "all venues"))
+    add_json(on_store(place, "list", _place_list, "all venues"))
+    policy.add_place_actions(place)
 
     gate = commands.add_parser("gate", help="lanes of a venue").add_subparsers(required=True, metavar="ACTION")
-    add = _command(gate, "add", _gate_add, "register a lane")
+    add = on_store(gate, "add", _gate_add, "register a lane")
     add.add_argument("--place", required=True)
     add.add_argument("--id", required=True)
     add.add_argument("--name", default="")
-    add_json(_command(gate, "list", _gate_list, "all lanes"))
+    add_json(on_store(gate, "list", _gate_list, "all lanes"))
 
     device = commands.add_parser("device", help="scanners").add_subparsers(required=True, metavar="ACTION")
-    add = _command(device, "add", _device_add, "register a scanner with its public key")
+    add = on_store(device, "add", _device_add, "register a scanner with its public key")
     add.add_argument("--id", required=True, help="16 hex digits, as on its certificate")
     add.add_argument("--key", required=True, type=Path, help="file with its public COSE_Key")
     add.add_argument("--place", required=True)
     add.add_argument("--gate", required=True)
     add.add_argument("--direction", choices=sorted(_DIRECTIONS), default="in")
     add.add_argument("--name", default="")
-    add_json(_command(device, "list", _device_list, "all scanners"))
+    add_json(on_store(device, "list", _device_list, "all scanners"))
     for name, state, about in (
         ("revoke", DeviceState.REVOKED, "never believe this scanner's key again"),
         ("quarantine", DeviceState.QUARANTINED, "take no check-ins from it until it is released"),
         ("release", DeviceState.ACTIVE, "take check-ins from a quarantined scanner again"),
     ):
-        change = _command(device, name, _device_state, about)
+        change = on_store(device, name, _device_state, about)
         change.add_argument("--id", required=True)
         change.add_argument("--reason", default="", required=state is not DeviceState.ACTIVE)
         change.set_defaults(state=state)
-
-
-def _command(
-    actions: Commands, name: str, act: Callable[[Store, argparse.Namespace], Awaitable[None]], about: str
-) -> argparse.ArgumentParser:
-    """A command that works on the store."""
-
-    async def with_store(args: argparse.Namespace) -> None:
-        async with store_of(args) as store:
-            await act(store, args)
-
-    def run(args: argparse.Namespace) -> int:
-        asyncio.run(with_store(args))
-        return 0
-
-    parser = actions.add_parser(name, help=about, description=about)
-    add_config(parser)
-    parser.set_defaults(act=run)
-    return parser
+    replace = on_store(device, "replace", _device_replace, "put a waiting device in the place of an old one")
+    replace.add_argument("--old", required=True, help="the device that stood there; it is revoked")
+    replace.add_argument("--enrolment", required=True, help="id of the new one's enrolment, or its first digits")
+    replace.add_argument("--words", help="the four words that the new device shows: it must be these")
+    keys = on_store(device, "keys", _device_keys, "the keys of scanners over time")
+    keys.add_argument("--id", default=None, help="of this one only")
+    add_json(keys)
 
 
 async def _place_add(store: Store, args: argparse.Namespace) -> None:
@@ -127,13 +121,43 @@ async def _device_add(store: Store, args: argparse.Namespace) -> None:
 
 
 async def _device_list(store: Store, args: argparse.Namespace) -> None:
-    rows = [device_row(device) for device in await store.devices()]
-    _write_rows(args, ("id", "place", "gate", "direction", "name", "key", "state", "changed", "reason"), rows)
+    seen = {entry.device_id: entry for entry in await store.devices_seen()}
+    rows = [device_row(device) | _seen_row(seen.get(device.device_id)) for device in await store.devices()]
+    titles = ("id", "place", "gate", "direction", "name", "key", "state", "changed", "reason", "seen", "firmware")
+    _write_rows(args, titles, rows)
 
 
 async def _device_state(store: Store, args: argparse.Namespace) -> None:
     await changes.set_device_state(store, operator=operator(), device_id=args.id, state=args.state, reason=args.reason)
     write_line(f"device {args.id} is {args.state}")
+
+
+async def _device_replace(store: Store, args: argparse.Namespace) -> None:
+    device = await decisions.replace(
+        store,
+        operator=operator(),
+        authority=authority_of(config_of(args)),
+        old_id=args.old,
+        enrolment_id=await enrolment_id_of(store, args.enrolment),
+        words=args.words,
+    )
+    where = f"{device.place_id}/{device.gate_id}"
+    write_line(f"device {device.device_id.hex()} stands at {where} in place of {args.old}, which is revoked")
+
+
+async def _device_keys(store: Store, args: argparse.Namespace) -> None:
+    device_id = None if args.id is None else checked_device_id(args.id)
+    rows = [
+        {
+            "device": key.device_id.hex(),
+            "key": key.kid.hex(),
+            "from": time_text(key.from_ms),
+            "until": None if key.until_ms is None else time_text(key.until_ms),
+            "announced": None if key.announced_ms is None else time_text(key.announced_ms),
+        }
+        for key in await store.device_keys(device_id)
+    ]
+    _write_rows(args, ("device", "key", "from", "until", "announced"), rows)
 
 
 def device_row(device: Device) -> dict[str, Any]:
@@ -151,8 +175,21 @@ def device_row(device: Device) -> dict[str, Any]:
     }
 
 
+def _seen_row(seen: DeviceSeen | None) -> dict[str, Any]:
+    """When a device was last heard, to the minute, and what it said then."""
+    if seen is None:
+        return {"seen": "never", "online": False, "firmware": "", "policy": 0, "trust": 0}
+    return {
+        "seen": time_text(seen.seen_ms),
+        "online": seen.online,
+        "firmware": one_line(seen.firmware, VERSION_CHARS),
+        "policy": seen.policy_version,
+        "trust": seen.trust_version,
+    }
+
+
 def _write_rows(args: argparse.Namespace, titles: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     if args.json:
         write_json(rows)
     else:
-        write_table(titles, ([row[title] for title in titles] for row in rows))
+        write_table(titles, (["" if row[title] is None else row[title] for title in titles] for row in rows))

@@ -17,7 +17,7 @@ from typing import Final
 
 from hub.broker.backoff import pause_s
 from hub.deliver.answer import Answer, Receipted, Refused, TryAgain, read_answer
-from hub.deliver.check import KeyOf, wrong_rows
+from hub.deliver.check import KeyOf, announced_part, wrong_rows
 from hub.deliver.platform import Platform, PlatformError
 from hub.health import Health, Metrics
 from hub.model import OutboxBatch, OutboxRow
@@ -38,6 +38,7 @@ _PARKED_MS: Final = 3_600_000
 _TRIES: Final = 8
 _LATELY_MS: Final = 120_000
 _PROBE_MS: Final = 30_000
+_UNANNOUNCED_MS: Final = 600_000  # Then the platform's refusal goes to quarantine, where somebody sees it.
 
 
 class Forward:
@@ -52,6 +53,7 @@ class Forward:
         key: SigningKey,
         trust: TrustBundle,
         key_of: KeyOf,
+        announced: Callable[[bytes], bool],
         new_id: Callable[[], bytes],
         health: Health,
         metrics: Metrics,
@@ -59,12 +61,18 @@ class Forward:
     ) -> None:
         self._store, self._platform = store, platform
         self._hub_id, self._key, self._trust, self._key_of = hub_id, key, trust, key_of
+        self._announced = announced
+        self._held_ms: int | None = None
         self._new_id, self._now_ms = new_id, now_ms
         self._health, self._metrics = health, metrics
         self._wake = asyncio.Event()
         self._flights: dict[bytes, asyncio.Task[None]] = {}
         self._waiting: set[bytes] = set()
         self._receipted_ms = self._answered_ms = self._made_ms = 0
+
+    def believe(self, trust: TrustBundle) -> None:
+        """Receipts are verified by this bundle from now on."""
+        self._trust = trust
 
     def wake(self) -> None:
         """Something was stored: do not wait for the next look."""
@@ -134,6 +142,7 @@ class Forward:
     async def _make_batch(self) -> bool:
         """Fix one more batch of the oldest rows; False when there are none."""
         rows = await self._store.unbatched(limit_rows=BATCH_CHECKINS, limit_bytes=_CONTENT_BYTES)
+        rows = await self._hold_back(rows)
         if not rows:
             return False
         skipped = await asyncio.to_thread(wrong_rows, rows, key_of=self._key_of)
@@ -149,6 +158,16 @@ class Forward:
             self._metrics.quarantined.labels(row.reason).inc()
             _LOG.error("row_skipped", extra={"row": row.row_id, "reason": row.reason})
         return True
+
+    async def _hold_back(self, rows: tuple[OutboxRow, ...]) -> tuple[OutboxRow, ...]:
+        """The rows whose keys the platform knows. One that it does not take for long must not hold up all others."""
+        ready = tuple(await asyncio.to_thread(announced_part, rows, announced=self._announced))
+        if ready or not rows:
+            self._held_ms = None
+            return ready
+        if self._held_ms is None:
+            self._held_ms = self._now_ms()
+        return rows if self._now_ms() - self._held_ms >= _UNANNOUNCED_MS else ()
 
     async def _fly(self, batch: OutboxBatch) -> None:
         """One attempt, and what follows from its answer."""

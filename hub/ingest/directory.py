@@ -1,10 +1,17 @@
-"""Who the devices are: the registry in memory, seen again soon after another process changed it."""
+"""Who the devices are: the registry in memory, seen again soon after it was changed.
+
+A device has several keys over time. All of them stay: what one has signed stays signed. Once a check-in by a newer one
+is stored, the older ones are written down as ended, and sign nothing new.
+"""
 
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from hub.model import Device, DeviceState
+from hub.model import AuditEntry, Device, DeviceState
+from hub.store.enrol_ports import StoredKey
 from protocol.errors import ProtocolError
 from protocol.keys import VerifyKey, decode_key
 
@@ -12,21 +19,30 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class DeviceSource(Protocol):
-    """The part of `hub.store.ports.RegistryStore` that is used here."""
+    """The part of a store that is used here."""
 
     async def registry_version(self) -> int:
-        """Differs when another process has written since."""
+        """Differs when somebody has written since."""
 
     async def devices(self) -> tuple[Device, ...]:
         """All devices in every state."""
 
+    async def device_keys(self) -> tuple[StoredKey, ...]:
+        """All keys of all devices, the oldest of a device first."""
+
+    async def end_older_keys(self, device_id: bytes, *, kid: bytes, audit: AuditEntry) -> None:
+        """The key was used: those that the device had before it sign nothing new."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDevice:
-    """A registered device with its key opened."""
+    """A registered device with its keys opened."""
 
     device: Device
-    key: VerifyKey
+    keys: Mapping[bytes, VerifyKey]
+    """By kid, the oldest first."""
+    ended: frozenset[bytes]
+    """Those of them that sign nothing new."""
 
 
 class Directory:
@@ -36,15 +52,16 @@ class Directory:
         self._source = source
         self._version: int | None = None
         self._devices: dict[bytes, KnownDevice] = {}
+        self._used: dict[bytes, bytes] = {}
 
     def find(self, device_id: bytes) -> KnownDevice | None:
         """The device, in whatever state; None if it is not registered."""
         return self._devices.get(device_id)
 
-    def key_of(self, device_id: bytes) -> VerifyKey | None:
-        """The device's key, whatever its state: what it signed before it was revoked stays signed."""
+    def key_of(self, device_id: bytes, kid: bytes) -> VerifyKey | None:
+        """The device's key with this id, whatever the state of both: what was signed before stays signed."""
         known = self._devices.get(device_id)
-        return None if known is None else known.key
+        return None if known is None else known.keys.get(kid)
 
     def quarantine(self, device_id: bytes, reason: str) -> None:
         """What the hub itself decided, before it is committed with the batch."""
@@ -52,16 +69,46 @@ class Directory:
         device = replace(known.device, state=DeviceState.QUARANTINED, reason=reason)
         self._devices[device_id] = replace(known, device=device)
 
+    def note_use(self, device_id: bytes, kid: bytes) -> None:
+        """A check-in by this key is about to be stored. Older ones end with the next `refresh`, after the commit."""
+        known = self._devices[device_id]
+        for older in known.keys:
+            if older == kid:
+                return
+            if older not in known.ended:
+                self._used[device_id] = kid
+                return
+
     async def refresh(self) -> None:
         """Load all devices again if the registry may have changed. Raises what the store raises."""
+        while self._used:
+            device_id, kid = next(iter(self._used.items()))
+            audit = AuditEntry(
+                at_ms=time.time_ns() // 1_000_000,
+                who="hub",
+                action="device.key",
+                detail=f"{device_id.hex()} signs by {kid.hex()}; its older keys have ended",
+            )
+            await self._source.end_older_keys(device_id, kid=kid, audit=audit)
+            del self._used[device_id]
         version = await self._source.registry_version()
         if version == self._version:
             return
-        loaded: dict[bytes, KnownDevice] = {}
-        for device in await self._source.devices():
+        devices = {device.device_id: device for device in await self._source.devices()}
+        keys: dict[bytes, dict[bytes, VerifyKey]] = {}
+        ended: set[bytes] = set()
+        for stored in await self._source.device_keys():
+            if stored.until_ms is not None:
+                ended.add(stored.kid)
             try:
-                loaded[device.device_id] = KnownDevice(device=device, key=decode_key(device.cose_key))
+                keys.setdefault(stored.device_id, {})[stored.kid] = decode_key(stored.cose_key)
             except ProtocolError as error:  # One damaged row must not stop the other gates.
-                _LOG.error("device_key_unusable", extra={"device": device.device_id.hex(), "what": str(error)})
-        self._devices = loaded
+                _LOG.error("device_key_unusable", extra={"device": stored.device_id.hex(), "what": str(error)})
+        self._devices = {
+            device_id: KnownDevice(
+                device=devices[device_id], keys=opened, ended=frozenset(kid for kid in opened if kid in ended)
+            )
+            for device_id, opened in keys.items()
+            if opened and device_id in devices
+        }
         self._version = version

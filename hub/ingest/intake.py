@@ -16,7 +16,7 @@ from hub.ingest.judge import FORK, Outcome, Standing, find_place, judge, needed_
 from hub.ingest.microbatch import MicroBatch
 from hub.ingest.receive import CheckIns, PresenceSaid, Refused, read_payload, read_topic
 from hub.ingest.spools import Spool, Spools
-from hub.ingest.verify import verify
+from hub.ingest.verify import verify, without_ended
 from hub.model import DeviceState, QuarantineEntry
 from hub.store.ports import IngestStore
 from protocol.checkin import hash_of
@@ -78,7 +78,7 @@ class Intake:
 
     async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
         device = known.device
-        parts = verify(message.entries, device_id=device.device_id, key=known.key)
+        parts = verify(message.entries, device_id=device.device_id, keys=known.keys)
         presence = self._presences.get(device.device_id)
         current_epoch = presence.epoch if presence else self._spools.latest_epoch(device.device_id)
         place = find_place(parts, current_epoch=current_epoch)
@@ -93,6 +93,7 @@ class Intake:
             if not self._insisted(spool, payload):
                 batch.answer(spool)
                 return
+        parts = without_ended(parts, ended=known.ended, epoch=epoch, seq=spool.seq)
         needed = needed_hashes(parts, first=first, seq=spool.seq, hash_=spool.hash)
         standing = Standing(
             device_id=device.device_id,
@@ -123,6 +124,8 @@ class Intake:
             spool.move(seq=outcome.seq, hash_=outcome.hash)
             self._spools.keep(spool)
             self._spools.remember(spool, outcome.rows)
+        for row in outcome.rows:
+            self._directory.note_use(spool.device_id, row.kid)
         batch.add(spool, outcome)
         device = spool.device_id.hex()
         if outcome.fork:

@@ -1,6 +1,6 @@
 """CheckIns -> Genuine | Poison, each entry. Stage 2 of ingest. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.ingest.receive import Unreadable
@@ -33,13 +33,15 @@ class Poison:
 Part = Genuine | Poison
 
 
-def verify(entries: Sequence[SealedCheckIn | Unreadable], *, device_id: bytes, key: VerifyKey) -> tuple[Part, ...]:
+def verify(
+    entries: Sequence[SealedCheckIn | Unreadable], *, device_id: bytes, keys: Mapping[bytes, VerifyKey]
+) -> tuple[Part, ...]:
     """What is believed of a message, in its order, with as few signature checks as its chain allows.
 
     From the last entry back to the first:
 
     1. It can be read, else it is poison (`malformed`, `limit`, `unsupported`).
-    2. It names the key and the id of the device whose topic it came by (`unknown_key`, `wrong_device`).
+    2. It names one of the keys, and the id, of the device whose topic it came by (`unknown_key`, `wrong_device`).
     3. The genuine entry after it names it by its hash, or else its own signature is right (`bad_signature`).
 
     So a sound message costs one signature check, and after a wrong one the next entry stands for itself.
@@ -47,14 +49,32 @@ def verify(entries: Sequence[SealedCheckIn | Unreadable], *, device_id: bytes, k
     parts: list[Part] = []
     vouched: bytes | None = None
     for entry in reversed(entries):
-        part = _verify_one(entry, device_id=device_id, key=key, vouched=vouched)
+        part = _verify_one(entry, device_id=device_id, keys=keys, vouched=vouched)
         vouched = part.sealed.checkin.prev if isinstance(part, Genuine) else None
         parts.append(part)
     parts.reverse()
     return tuple(parts)
 
 
-def _verify_one(entry: SealedCheckIn | Unreadable, *, device_id: bytes, key: VerifyKey, vouched: bytes | None) -> Part:
+def without_ended(parts: Sequence[Part], *, ended: frozenset[bytes], epoch: bytes, seq: int) -> tuple[Part, ...]:
+    """The parts, with those beyond the head at `seq` that an ended key has signed as poison (`ended_key`).
+
+    A device's check-ins come in order: whatever an older key signed is stored before the first by its successor. So
+    what that key signs later is not the device's, whatever time it claims.
+    """
+    return tuple(
+        _poison(part.sealed, "ended_key", f"signed by key {part.sealed.kid.hex()}")
+        if isinstance(part, Genuine)
+        and part.sealed.kid in ended
+        and (part.sealed.checkin.epoch != epoch or part.sealed.checkin.seq > seq)
+        else part
+        for part in parts
+    )
+
+
+def _verify_one(
+    entry: SealedCheckIn | Unreadable, *, device_id: bytes, keys: Mapping[bytes, VerifyKey], vouched: bytes | None
+) -> Part:
     # 1.
     if isinstance(entry, Unreadable):
         return Poison(
@@ -65,7 +85,8 @@ def _verify_one(entry: SealedCheckIn | Unreadable, *, device_id: bytes, key: Ver
             claimed=None,
         )
     # 2.
-    if entry.kid != key.kid:
+    key = keys.get(entry.kid)
+    if key is None:
         return _poison(entry, "unknown_key", f"signed by key {entry.kid.hex()}")
     if entry.checkin.device != device_id:
         return _poison(entry, "wrong_device", f"of device {entry.checkin.device.hex()}")

@@ -1,1 +1,1 @@
-"""Places, gates, devices and their keys: what may be registered, and the audited changes of it."""
+"""Places, gates, devices, keys, certificates and enrolments: what may be, and the audited changes of it."""

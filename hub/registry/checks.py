@@ -22,6 +22,14 @@ class RegistryError(Exception):
     """Something cannot be registered; the sentence says what and why."""
 
 
+class RequestRefusedError(RegistryError):
+    """What a device asked for is not granted; `reason` is stable, and goes to the device and into the audit log."""
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
 def checked_id(text: str, *, what: str) -> str:
     """A place or gate id: it stands in topics, on posters and in every check-in.
 

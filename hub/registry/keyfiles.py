@@ -20,8 +20,8 @@ def create_signing_key(path: Path) -> VerifyKey:
     """
     seed = secrets.token_bytes(32)
     public = Ed25519SigningKey(seed).public
-    _write_new(path, encode_seed(seed), mode=0o600)
-    _write_new(path.with_name(path.name + ".pub"), encode_key(public), mode=0o644)
+    write_new(path, encode_seed(seed), mode=0o600)
+    write_new(path.with_name(path.name + ".pub"), encode_key(public), mode=0o644)
     return public
 
 
@@ -41,7 +41,12 @@ def read_key_file(path: Path) -> bytes:
     return data
 
 
-def _write_new(path: Path, data: bytes, *, mode: int) -> None:
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
+    """A file that was not there, on the disk when this returns.
+
+    Raises:
+        RegistryError: it is there already, or cannot be written.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:

@@ -1,11 +1,12 @@
 """What a store of check-ins can do. SQLite is one; the contract suite in `tests/contracts` holds for each.
 
-`Store` is the sum of four ports, so that each stage asks only for what it uses:
+`Store` is the sum of its ports, so that each stage asks only for what it uses:
 
     IngestStore     heads and devices at start, then one `commit` per micro-batch
     OutboxStore     stored → batches → the platform's receipts → forgetting personal data
     RegistryStore   places, gates, devices, audit
     ReportStore     status, counts, quarantine, export
+    EnrolStore      enrolment, keys and certificates of devices                 enrol_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -36,6 +37,8 @@ from hub.model import (
     StoredCheckIn,
     StoreStatus,
 )
+from hub.store.enrol_ports import EnrolStore
+from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
 
 QUARANTINE_DATA_BYTES: Final = 4096
@@ -179,7 +182,7 @@ class RegistryStore(Protocol):
     """What `registry` needs. Each change writes its audit entry in the same transaction."""
 
     async def registry_version(self) -> int:
-        """Differs from the last call when another process has written since: load the registry again then."""
+        """Differs from the last call when the registry may have changed since, here or in another process."""
 
     async def places(self) -> tuple[Place, ...]:
         """All places, by id."""
@@ -231,7 +234,7 @@ class ReportStore(Protocol):
         """
 
 
-class Store(IngestStore, OutboxStore, RegistryStore, ReportStore, Protocol):
+class Store(IngestStore, OutboxStore, RegistryStore, ReportStore, EnrolStore, TrustStore, Protocol):
     """A whole store, as `main` opens and closes it."""
 
     async def close(self) -> None:

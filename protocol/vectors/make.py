@@ -10,9 +10,24 @@ from typing import Any
 
 from protocol.vectors.make_checkins import make_chains, make_checkins
 from protocol.vectors.make_codes import make as make_codes
-from protocol.vectors.make_platform import make_batch_receipts, make_batches, make_trust
+from protocol.vectors.make_commands import make_commands, make_results, make_wipe_proofs
+from protocol.vectors.make_deltas import make_status_deltas
+from protocol.vectors.make_enrol import (
+    make_device_keys,
+    make_enrolment_answers,
+    make_enrolments,
+    make_fingerprints,
+    make_renewal_answers,
+    make_renewals,
+)
+from protocol.vectors.make_gate import make_policies, make_time_hints, make_used
+from protocol.vectors.make_platform import make_batch_receipts, make_batches
+from protocol.vectors.make_provisioning import make_provisioning
 from protocol.vectors.make_receipts import make_messages, make_receipts
+from protocol.vectors.make_resolve import make_id_numbers, make_queries, make_resolved
 from protocol.vectors.make_small import make_health, make_keys, make_presence, make_terms, make_topics
+from protocol.vectors.make_status import make_status_lists
+from protocol.vectors.make_trust import make_trust
 
 FOLDER = Path(__file__).parent
 
@@ -26,9 +41,27 @@ ABOUT = {
     "batches": "Hub to platform: hex -> fields. Verify with key.",
     "batch-receipts": "Platform to hub: hex -> fields. Verify with key.",
     "trust": "Trust bundles: hex -> fields. Verify with root; look_ups are asked of the opened bundle.",
+    "status-lists": "Status lists: hex -> claims and entries. Look the key up by kid among trusted_keys.",
+    "status-deltas": "Changes of a status list, and heartbeats: hex -> fields. Keys as for status-lists.",
+    "policies": "Gate policies: hex -> fields, for one device, place and gate. Look the key up by kid among hub_keys.",
+    "commands": "Commands: hex -> fields, for one device. Look the key up by kid among hub_keys.",
+    "results": "Results of commands: hex -> fields.",
+    "wipe-proofs": "What a device signs before it erases itself: hex -> fields. Verify with key.",
+    "provisioning": "Texts of provisioning codes: text -> fields.",
+    "enrolments": "Requests for enrolment: hex -> fields. Verify with the key inside.",
+    "enrolment-answers": "Answers to enrolment: hex -> fields.",
+    "renewals": "Requests for renewal: hex -> fields. Look the key up by kid among device_keys.",
+    "renewal-answers": "Answers to renewal: hex -> fields.",
+    "device-keys": "What the hub tells the platform of a device's key: hex -> fields. Verify with key.",
+    "fingerprints": "Keys by name -> four words and four characters.",
+    "queries": "Sealed look-ups: hex -> fields. Open with private_hex.",
+    "resolved": "Answers to look-ups: hex -> fields, for one device and query. trusted_keys have the use resolved.",
+    "id-numbers": "Texts -> whether they are resident identity numbers.",
+    "used": "A code was used at another gate: hex -> fields.",
+    "time-hints": "The hub's clock: hex -> fields, for one session of one device. Keys as for policies.",
     "presence": "Retained presence of hub and device: hex -> fields.",
     "health": "What a device says of itself every 30 s: hex -> fields.",
-    "topics": "MQTT topics of a device: topic -> device id and last level.",
+    "topics": "MQTT topics of a device or a status list: topic -> id and last level.",
 }
 
 
@@ -44,6 +77,24 @@ def build() -> dict[str, str]:
         "batches": make_batches(),
         "batch-receipts": make_batch_receipts(),
         "trust": make_trust(),
+        "status-lists": make_status_lists(),
+        "status-deltas": make_status_deltas(),
+        "policies": make_policies(),
+        "commands": make_commands(),
+        "results": make_results(),
+        "wipe-proofs": make_wipe_proofs(),
+        "provisioning": make_provisioning(),
+        "enrolments": make_enrolments(),
+        "enrolment-answers": make_enrolment_answers(),
+        "renewals": make_renewals(),
+        "renewal-answers": make_renewal_answers(),
+        "device-keys": make_device_keys(),
+        "fingerprints": make_fingerprints(),
+        "queries": make_queries(),
+        "resolved": make_resolved(),
+        "id-numbers": make_id_numbers(),
+        "used": make_used(),
+        "time-hints": make_time_hints(),
         "presence": make_presence(),
         "health": make_health(),
         "topics": make_topics(),

@@ -8,7 +8,7 @@ import cbor2
 
 from protocol import codes
 from protocol.codes import Claims, StatusRef, VerifiedCode
-from protocol.envelope import AAD_CODE
+from protocol.envelope import AAD_CODE, TYP_STATUS_LIST
 from protocol.terms import Colour, Kind
 from protocol.vectors.make_claims import CARD, ISSUED_S, LIVE, TRUSTED, make_claims, payload_of, refused_code, seal
 from protocol.vectors.plain import plain
@@ -165,6 +165,8 @@ def _bad_header() -> list[Vector]:
         ("alg-none", "algorithm 0", with_header(header(key, alg=0)), "bad_signature"),
         ("header-empty", "an empty protected header", with_header(b""), "malformed"),
         ("header-not-a-map", "a protected header that is an array", with_header(b"\x82\x01\x27"), "malformed"),
+        ("typ-of-a-list", "the typ of a status list, which has no external_aad either",
+         with_header(header(key, more={16: TYP_STATUS_LIST})), "malformed"),
         ("header-order", "kid before alg", with_header(pairs((4, kid), (1, -8))), "malformed"),
         ("header-alg-twice", "alg twice", with_header(pairs((1, -8), (1, -7), (4, kid))), "malformed"),
         ("header-alg-long", "alg in a longer form than needed",

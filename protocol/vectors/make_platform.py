@@ -1,4 +1,4 @@
-"""Vectors of what travels between hub and platform: batches, batch receipts, trust bundles."""  # noqa: INP001 - as raw.py
+"""Vectors of what travels between hub and platform: batches and batch receipts."""  # noqa: INP001 - as raw.py
 
 from dataclasses import replace
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 from protocol import envelope
 from protocol.batch import Batch, BatchReceipt, seal_batch, seal_batch_receipt
 from protocol.checkin import seal_checkin
-from protocol.envelope import AAD_BATCH, AAD_BATCH_RECEIPT, AAD_CHECKIN, AAD_TRUST
+from protocol.envelope import AAD_BATCH, AAD_BATCH_RECEIPT, AAD_CHECKIN
 from protocol.reasons import Reason
-from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
 from protocol.vectors.make_checkins import AT_MS, FIRST
 from protocol.vectors.plain import plain
 from protocol.vectors.raw import (
@@ -25,7 +24,6 @@ from protocol.vectors.raw import (
 )
 
 _HUB, _ID = filler("hub", 8), filler("batch", 16)
-_START_S, _END_S = 1_795_305_600, 1_826_841_600
 _ANSWER = BatchReceipt(batch_id=_ID, stored=2, rejected=(), at_ms=AT_MS)
 
 
@@ -134,104 +132,9 @@ def make_batch_receipts() -> list[Vector]:
     ]
 
 
-def make_trust() -> list[Vector]:
-    """Trust bundles, and what may be looked up in a good one."""
-    bundle = _bundle()
-    sealed = seal_trust(bundle, key=signer("root"))
-    good = accepted(
-        "two-issuers",
-        "two issuers, three keys with their uses and windows",
-        {"hex": sealed.hex(), "root": "root", "current_version": 7},
-        plain(bundle),
-        steps=steps(sealed, aad=AAD_TRUST),
-        look_ups=_look_ups(),
-    )
-    payload = envelope.parse(sealed, what="trust bundle", limit=4096).payload
-    first = {1: "province", 2: "CN-11", 3: [_key("issuer", [1])]}
-    small_order = {1: {1: 1, -1: 6, -2: bytes(32)}, 2: _START_S, 3: _END_S, 4: [1]}
-    fields: list[tuple[str, str, dict[Any, Any]]] = [
-        ("version-zero", "versions count from 1", {1: 0}),
-        ("version-missing", "no version", {1: None}),
-        ("issued-text", "a time as a text", {2: "2026"}),
-        ("no-issuers", "no issuers", {4: []}),
-        ("issuer-without-keys", "an issuer without keys", {4: [first | {3: []}]}),
-        ("issuer-17-keys", "17 keys", {4: [first | {3: [_key("issuer", [1])] * 17}]}),
-        ("name-empty", "an issuer without a name", {4: [first | {1: ""}]}),
-        ("name-long", "a name of 33 characters", {4: [first | {1: "n" * 33}]}),
-        ("uses-empty", "a key for nothing", {4: [first | {3: [_key("issuer", [])]}]}),
-        ("uses-unknown", "a use that does not exist", {4: [first | {3: [_key("issuer", [4])]}]}),
-        ("uses-twice", "a use twice", {4: [first | {3: [_key("issuer", [1, 1])]}]}),
-        ("uses-descending", "uses out of order", {4: [first | {3: [_key("issuer", [2, 1])]}]}),
-        ("key-twice", "one key under two issuers", {4: [first, first | {1: "other"}]}),
-        ("key-of-small-order", "a public key with which anyone can sign", {4: [first | {3: [small_order]}]}),
-        ("unknown-low-key", "unknown key 4 in an issuer", {4: [first | {4: 0}]}),
-    ]
-    p521 = {1: {1: 2, -1: 3, -2: bytes(66), -3: bytes(66)}, 2: _START_S, 3: _END_S, 4: [1]}
-    bad = [
-        *((name, shows, _trust(with_pairs(payload, change)), 7, "malformed") for name, shows, change in fields),
-        ("key-type-unknown", "a key on another curve",
-         _trust(with_pairs(payload, {4: [first | {3: [p521]}]})), 7, "unsupported"),
-        ("issuers-257", "257 issuers", _trust(with_pairs(payload, {4: [first] * 257})), 7, "limit"),
-        ("older", "older than the one in force", sealed, 8, "rollback"),
-        ("other-root", "signed by another root, under its own kid",
-         seal_trust(bundle, key=signer("stranger")), 7, "unknown_key"),
-        ("aad-batch", "signed as if it were a batch",
-         sign1(payload, key=signer("root"), aad=AAD_BATCH), 7, "bad_signature"),
-        ("signature-flipped", "one bit of the signature", sealed[:-1] + bytes([sealed[-1] ^ 1]), 7, "bad_signature"),
-        ("trailing-byte", "a byte after the end", sealed + b"\x00", 7, "malformed"),
-    ]  # fmt: skip
-    return [
-        good,
-        *(
-            refused(name, shows, {"hex": data.hex(), "root": "root", "current_version": current}, reason)
-            for name, shows, data, current, reason in bad
-        ),
-    ]
-
-
-def _bundle() -> TrustBundle:
-    def trusted(name: str, *uses: KeyUse) -> TrustedKey:
-        key = signer(name).public
-        return TrustedKey(key=key, uses=frozenset(uses), not_before_s=_START_S, not_after_s=_END_S)
-
-    province = Issuer(name="province", region="CN-11", keys=(trusted("issuer", KeyUse.CODE, KeyUse.STATUS),))
-    platform = Issuer(
-        name="平台",
-        region="CN",
-        keys=(trusted("issuer-p256", KeyUse.CODE), trusted("platform", KeyUse.BATCH_RECEIPT)),
-    )
-    return TrustBundle(version=7, issued_s=_START_S, expires_s=_END_S + 1, issuers=(province, platform))
-
-
-def _look_ups() -> list[dict[str, Any]]:
-    made = [
-        ("issuer", "code", _START_S, None),
-        ("issuer", "code", _END_S, None),
-        ("issuer", "status", _START_S, None),
-        ("platform", "batch_receipt", _START_S, None),
-        ("issuer", "code", _START_S - 1, "key_use"),
-        ("issuer", "code", _END_S + 1, "key_use"),
-        ("issuer", "batch_receipt", _START_S, "key_use"),
-        ("platform", "code", _START_S, "key_use"),
-        ("stranger", "code", _START_S, "unknown_key"),
-    ]
-    return [
-        {"kid": signer(name).public.kid.hex(), "use": use, "at_s": at_s, "reason": reason}
-        for name, use, at_s, reason in made
-    ]
-
-
-def _key(name: str, uses: list[int]) -> dict[int, Any]:
-    return {1: signer(name).public.cose_key, 2: _START_S, 3: _END_S, 4: uses}
-
-
 def _batch(payload: bytes) -> bytes:
     return sign1(payload, key=signer("hub"), aad=AAD_BATCH)
 
 
 def _answer(payload: bytes) -> bytes:
     return sign1(payload, key=signer("platform"), aad=AAD_BATCH_RECEIPT)
-
-
-def _trust(payload: bytes) -> bytes:
-    return sign1(payload, key=signer("root"), aad=AAD_TRUST)

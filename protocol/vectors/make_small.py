@@ -1,16 +1,22 @@
 """Vectors of keys, presence and topics, and the tables of numbers."""  # noqa: INP001 - as raw.py
 
+import re
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
 from protocol import limits, topics
-from protocol.health import Health, State, encode_health
+from protocol.command import CommandName
+from protocol.enrolment import EnrolmentState
+from protocol.health import ClockSource, Health, State, encode_health
 from protocol.keys import EDDSA, VerifyKey, encode_key
 from protocol.presence import DevicePresence, HubPresence, encode_device_presence, encode_hub_presence
 from protocol.reasons import GREY_REASONS, SENTENCES
+from protocol.statuslist import list_id
 from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
 from protocol.trust import KeyUse
 from protocol.vectors.make_checkins import AT_MS, DEVICE, EPOCH
+from protocol.vectors.make_status import URI
 from protocol.vectors.plain import plain
 from protocol.vectors.raw import KEYS, NamedKey, Raw, Vector, accepted, filler, pairs, refused, with_pairs
 
@@ -79,14 +85,33 @@ def make_presence() -> list[Vector]:
         ("hub-session-short", "a session of 7 bytes", "hub", with_pairs(h, {1: bytes(7)}), "malformed"),
         ("hub-at-missing", "no time", "hub", with_pairs(h, {3: None}), "malformed"),
         ("hub-unknown-low-key", "unknown key 4", "hub", with_pairs(h, {4: 0}), "malformed"),
-        ("hub-too-long", "more than 1,024 bytes", "hub", with_pairs(h, {65: bytes(1024)}), "limit"),
+        ("hub-too-long", "more than 2,048 bytes", "hub", with_pairs(h, {65: bytes(2048)}), "limit"),
         ("device-oldest-zero", "seq counts from 1", "device", with_pairs(d, {4: 0}), "malformed"),
         ("device-oldest-beyond", "oldest is more than newest + 1", "device", with_pairs(d, {4: 7}), "malformed"),
         ("device-firmware-empty", "no firmware version", "device", with_pairs(d, {6: ""}), "malformed"),
         ("device-firmware-long", "a version of 65 characters", "device", with_pairs(d, {6: "v" * 65}), "malformed"),
         ("device-trust-negative", "a negative version", "device", with_pairs(d, {7: -1}), "malformed"),
+        ("device-lists-empty", "no lists, written out", "device", with_pairs(d, {9: {}}), "malformed"),
+        ("device-lists-array", "lists without versions", "device", with_pairs(d, {9: [bytes(8)]}), "malformed"),
+        ("device-lists-id-short", "a list id of 7 bytes", "device", with_pairs(d, {9: {bytes(7): 1}}), "malformed"),
+        ("device-lists-id-text", "a list id as a text", "device", with_pairs(d, {9: {"0" * 16: 1}}), "malformed"),
+        (
+            "device-lists-version-zero",
+            "versions count from 1",
+            "device",
+            with_pairs(d, {9: {bytes(8): 0}}),
+            "malformed",
+        ),
+        (
+            "device-lists-65",
+            "65 lists",
+            "device",
+            with_pairs(d, {9: {number.to_bytes(8, "big"): 1 for number in range(65)}}),
+            "malformed",
+        ),
         ("device-trailing-byte", "a byte after the end", "device", d + b"\x00", "malformed"),
     ]
+    listed = replace(device, lists={bytes.fromhex(list_id(URI)): 41, bytes(8): 7})
     offline = HubPresence(session=hub.session, online=False, at_ms=AT_MS)
     return [
         accepted("hub-online", "the hub is there", {"hex": h.hex(), "of": "hub"}, plain(hub)),
@@ -94,6 +119,8 @@ def make_presence() -> list[Vector]:
                  {"hex": encode_hub_presence(offline).hex(), "of": "hub"}, plain(offline)),
         accepted("device-empty-spool", "nothing held: oldest is newest + 1",
                  {"hex": d.hex(), "of": "device"}, plain(device)),
+        accepted("device-lists", "the versions of two status lists",
+                 {"hex": encode_device_presence(listed).hex(), "of": "device"}, plain(listed)),
         accepted("device-new", "a spool that never held anything", {"hex": empty.hex(), "of": "device"},
                  plain(device) | {"oldest_seq": 1, "newest_seq": 0}),
         *(refused(name, shows, {"hex": data.hex(), "of": of}, reason) for name, shows, of, data, reason in bad),
@@ -107,22 +134,35 @@ def make_health() -> list[Vector]:
         decode_us=900, scans=41, decoder_restarts=0, camera_restarts=1, foreign=2,
     )  # fmt: skip
     data = encode_health(health)
+    full = replace(
+        health,
+        lists_stale=1,
+        trust_days=29,
+        clock_source=ClockSource.HUB,
+        thermometer_ok=True,
+        enabled=False,
+        refused=3,
+        provisioning=1,
+    )
     bad: list[tuple[str, str, bytes, str]] = [
         ("state-three", "a state that does not exist", with_pairs(data, {2: 3}), "malformed"),
         ("clock-one", "1 is not true", with_pairs(data, {3: 1}), "malformed"),
         ("spool-missing", "no depth of the spool", with_pairs(data, {4: None}), "malformed"),
         ("frames-negative", "a negative count", with_pairs(data, {5: -1}), "malformed"),
-        ("unknown-low-key", "unknown key 12", with_pairs(data, {12: 0}), "malformed"),
+        ("clock-source-four", "a source that does not exist", with_pairs(data, {14: 4}), "malformed"),
+        ("enabled-one", "1 is not true", with_pairs(data, {16: 1}), "malformed"),
+        ("unknown-low-key", "unknown key 19", with_pairs(data, {19: 0}), "malformed"),
         ("too-long", "more than 1,024 bytes", with_pairs(data, {65: bytes(1024)}), "limit"),
     ]
     return [
         accepted("in-service", "a gate that does its work", {"hex": data.hex()}, plain(health)),
+        accepted("full", "with every field", {"hex": encode_health(full).hex()}, plain(full)),
         *(refused(name, shows, {"hex": sealed.hex()}, reason) for name, shows, sealed, reason in bad),
     ]
 
 
 def make_topics() -> list[Vector]:
-    """Topics of a device: id and last level."""
+    """Topics of a device or of a status list: id and last level."""
     good = [
         topics.checkins,
         topics.receipts,
@@ -131,46 +171,70 @@ def make_topics() -> list[Vector]:
         topics.policy,
         topics.commands,
         topics.results,
+        topics.resolve,
+        topics.resolved,
+        topics.time,
     ]
+    of_list = [topics.status_version, topics.status_snapshot, topics.status_delta]
     bad = [
-        ("shard-of-another", "the shard is not the id's", "gatelight/1/d/40/3fa1c20b7d5e9046/checkins"),
-        ("upper-case", "the id in upper case", "gatelight/1/d/3F/3FA1C20B7D5E9046/checkins"),
-        ("id-short", "an id of 7 bytes", "gatelight/1/d/3f/3fa1c20b7d5e90/checkins"),
-        ("version-other", "another version", "gatelight/2/d/3f/3fa1c20b7d5e9046/checkins"),
-        ("level-more", "a level too many", "gatelight/1/d/3f/3fa1c20b7d5e9046/checkins/x"),
-        ("level-empty", "an empty last level", "gatelight/1/d/3f/3fa1c20b7d5e9046/"),
-        ("newline", "a line feed at the end", "gatelight/1/d/3f/3fa1c20b7d5e9046/checkins\n"),
-        ("hub", "not a device's", topics.HUB_PRESENCE),
+        ("shard-of-another", "the shard is not the id's", "device", "gatelight/1/d/40/3fa1c20b7d5e9046/checkins"),
+        ("upper-case", "the id in upper case", "device", "gatelight/1/d/3F/3FA1C20B7D5E9046/checkins"),
+        ("id-short", "an id of 7 bytes", "device", "gatelight/1/d/3f/3fa1c20b7d5e90/checkins"),
+        ("version-other", "another version", "device", "gatelight/2/d/3f/3fa1c20b7d5e9046/checkins"),
+        ("level-more", "a level too many", "device", "gatelight/1/d/3f/3fa1c20b7d5e9046/checkins/x"),
+        ("level-empty", "an empty last level", "device", "gatelight/1/d/3f/3fa1c20b7d5e9046/"),
+        ("newline", "a line feed at the end", "device", "gatelight/1/d/3f/3fa1c20b7d5e9046/checkins\n"),
+        ("hub", "not a device's", "device", topics.HUB_PRESENCE),
+        ("list-of-a-device", "not a status list's", "list", topics.checkins(DEVICE)),
+        ("list-id-short", "an id of 7 bytes", "list", "gatelight/1/status/3fa1c20b7d5e90/delta"),
+        ("list-upper-case", "the id in upper case", "list", "gatelight/1/status/3FA1C20B7D5E9046/delta"),
+        (
+            "list-level-other",
+            "a last level that a list does not have",
+            "list",
+            "gatelight/1/status/3fa1c20b7d5e9046/deltas",
+        ),
+        ("list-newline", "a line feed at the end", "list", "gatelight/1/status/3fa1c20b7d5e9046/delta\n"),
     ]
     return [
         *(
             accepted(
                 make.__name__,
                 str(make.__doc__),
-                {"topic": make(DEVICE)},
+                {"topic": make(DEVICE), "of": "device"},
                 {"device": DEVICE.hex(), "leaf": make.__name__},
             )
             for make in good
         ),
-        *(refused(name, shows, {"topic": topic}, "malformed") for name, shows, topic in bad),
+        *(
+            accepted(
+                make.__name__.replace("_", "-"),
+                str(make.__doc__),
+                {"topic": make(list_id(URI)), "of": "list"},
+                {"list_id": list_id(URI), "leaf": make.__name__.removeprefix("status_")},
+            )
+            for make in of_list
+        ),
+        *(refused(name, shows, {"topic": topic, "of": of}, "malformed") for name, shows, of, topic in bad),
     ]  # fmt: skip
 
 
 def make_terms() -> dict[str, Any]:
     """Every number that has a name, the sentences of reasons, and the limits."""
-    kinds: tuple[type[IntEnum], ...] = (Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State)
+    kinds: tuple[type[IntEnum], ...] = (Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, EnrolmentState)
     return {
         **{_snake(kind.__name__): {member.name.lower(): member.value for member in kind} for kind in kinds},
         "reason": [
             {"number": reason.value, "name": reason.wire_name, "zh": zh, "en": en, "grey": reason in GREY_REASONS}
             for reason, (zh, en) in SENTENCES.items()
         ],
+        "command": [name.value for name in CommandName],
         "limit": {name: value for name, value in vars(limits).items() if name.isupper()},
     }
 
 
 def _snake(name: str) -> str:
-    return "key_use" if name == "KeyUse" else name.lower()
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 _ORDER_8 = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")

@@ -1,5 +1,6 @@
 """Decoded values as JSON has them: what a vector's `decoded` looks like, in any language."""  # noqa: INP001 - as raw.py
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from typing import Any
@@ -22,6 +23,8 @@ def plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, frozenset):
         return [plain(item) for item in sorted(value)]
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return value

@@ -14,13 +14,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import cbor2
 import nacl.bindings
 import numpy as np
+import status_lists
 import zxingcpp
+from figures import HEAD, Figure, compare
 
 from device.hardware.sim.buzzer import SimBuzzer
 from device.hardware.sim.gate import SimGate
@@ -29,10 +30,11 @@ from device.hardware.sim.lights import SimLights
 from device.hardware.sim.render import render_code
 from device.model import Draft, Frame
 from device.scan.capture import Mailbox
-from device.scan.decide import Memory, Rules, decide
+from device.scan.decide import Rules, decide
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
 from device.scan.loop import ScanLoop
+from device.scan.memory import Memory
 from device.scan.record import Lane
 from device.scan.sight import Sight
 from device.scan.verify import verify_text
@@ -44,6 +46,7 @@ from hub.ingest.verify import verify as verify_message
 from protocol.checkin import GENESIS, CheckIn, Evidence, encode_message, hash_of, parse_checkin, seal_checkin
 from protocol.codes import Claims, parse_text, seal_code, to_text, verify
 from protocol.keys import Ed25519SigningKey
+from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey
@@ -64,46 +67,9 @@ BUNDLE = TrustBundle(
         ),
     ),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One line of the table; times in µs."""
-
-    what: str
-    ours_us: float
-    baseline: str
-    baseline_us: float
-
-    def row(self) -> str:
-        ratio = self.ours_us / self.baseline_us
-        return f"| {self.what} | {self.ours_us:,.1f} | {self.baseline} | {self.baseline_us:,.1f} | {ratio:.2f} |"
-
-
-def compare(
-    what: str,
-    ours: Callable[[], object],
-    baseline_name: str,
-    baseline: Callable[[], object],
-    *,
-    per: int = 1,
-    rounds: int = 40,
-    calls: int = 20,
-) -> Figure:
-    """Medians of `rounds` rounds of `calls` calls each, taken in turn. `per`: ours does so many at a time."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for function, into in ((ours, times[0]), (baseline, times[1])):
-            began = time.perf_counter()
-            for _ in range(calls):
-                function()
-            into.append((time.perf_counter() - began) / calls * 1e6)
-    return Figure(
-        what=what,
-        ours_us=statistics.median(times[0]) / per,
-        baseline=baseline_name,
-        baseline_us=statistics.median(times[1]),
-    )
+POLICY = GatePolicy(
+    device=bytes(8), version=1, issued_s=0, place="p", gate="g", resolve_cards=True, resolve_prefixes=("https://a/",)
+)
 
 
 def code_text(number: int = 0) -> str:
@@ -148,11 +114,11 @@ def bare_verify() -> Callable[[], object]:
 def codes() -> list[Figure]:
     text = code_text()
     code = parse_text(text)
-    rules, memory = Rules(), Memory({})
+    rules = Rules()
 
     def judged() -> object:
         shown = verify_text(text, trust=BUNDLE, now_s=NOW_S)
-        return decide(shown, rules=rules, memory=memory, clock_trusted=True, now_ms=NOW_S * 1000)
+        return decide(shown, rules=rules, clock_trusted=True, now_ms=NOW_S * 1000)
 
     return [
         compare("scanned text → decision", judged, "bare Ed25519 verify", bare_verify()),
@@ -233,16 +199,24 @@ def whole(folder: Path, at_end: ExitStack) -> Figure:
         mailbox=Mailbox(),
         decoder=decoder,
         sight=Sight(),
+        policy=lambda: POLICY,
+        open_for_people=lambda: True,
         trust=lambda: BUNDLE,
-        rules=Rules(),
-        memory=Memory({}),
-        lane=Lane(place="p", gate="g", direction=Direction.IN, keep_masked=False, policy_version=1),
+        look_up=lambda _status, _kid: None,
+        memory=Memory(),
+        used_elsewhere=lambda _code: False,
+        announce_used=lambda _code, _until_ms: None,
+        resolver=None,
+        pepper=bytes(32),
+        temperature=lambda: None,
+        lane=Lane(place="p", gate="g"),
         now_ms=lambda: NOW_S * 1000,
         clock_trusted=lambda: True,
         commit=lambda made, until_ms: append(spool, made, (made.code, until_ms or 0)),
         commit_failure=lambda made: append(spool, made),
-        indicator=Indicator(lights=lights, buzzer=buzzer, gate=gate, light_ms=1000, open_ms=1000),
+        indicator=Indicator(lights=lights, buzzer=buzzer, gate=gate),
         on_scan=lambda scan: took_ms.append(scan.frame_to_light_ms),
+        on_provisioning=lambda: None,
     )
     empty = np.full((480, 640), 128, np.uint8)
     commit, check = bare_commit(folder, at_end), bare_verify()
@@ -290,7 +264,7 @@ def hub() -> list[Figure]:
         def once() -> object:
             message = read_payload("checkins", payload)
             assert isinstance(message, CheckIns)
-            parts = verify_message(message.entries, device_id=bytes(8), key=KEY.public)
+            parts = verify_message(message.entries, device_id=bytes(8), keys={KEY.public.kid: KEY.public})
             return judge(parts, first=1, standing=standing)
 
         return once
@@ -324,10 +298,10 @@ def main() -> int:
             f"{time.strftime('%Y-%m-%d')}."
         ),
         "",
-        "| what | ours | baseline | baseline | ratio |",
-        "|---|---:|---|---:|---:|",
+        *HEAD,
         *[figure.row() for figure in figures],
         "",
+        *status_lists.report(),
     ]
     print("\n".join(lines))
     if len(sys.argv) > 1:

@@ -24,6 +24,7 @@ from device.hardware.pi.camera import PiCamera
 from device.hardware.pi.gate import PiGate
 from device.hardware.pi.lights import PiLights
 from device.hardware.pi.pins import Pins
+from device.hardware.pi.thermometer import TOBJ1, Mlx90614, pec
 from device.hardware.sim.button import SimButton
 from device.hardware.sim.buzzer import SimBuzzer
 from device.hardware.sim.gate import SimGate
@@ -31,6 +32,7 @@ from device.hardware.sim.journal import Journal
 from device.hardware.sim.lights import SimLights
 from device.hardware.sim.people import PeopleCamera
 from device.hardware.sim.pictures import PictureCamera
+from device.hardware.sim.thermometer import SimThermometer
 from device.hardware.sim.video import VideoCamera
 
 PINS = Pins(relay=26, red=5, green=6, blue=13, buzzer=12, button=21)
@@ -46,6 +48,7 @@ class Rig:
     break_switch: Callable[[Exception], None] = lambda error: None
     press: Callable[[], None] = lambda: None
     release: Callable[[], None] = lambda: None
+    warm: Callable[[int | None], None] = lambda reading_cc: None
 
 
 @pytest.fixture
@@ -157,11 +160,39 @@ def button_rig(request: pytest.FixtureRequest, factory: MockFactory) -> Iterator
 @pytest.fixture
 def fake_picamera2(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts the FAKE picamera2 where the adapter looks for the real one; gives its Picamera2 class."""
-    spec = importlib.util.spec_from_file_location("picamera2", Path(__file__).parent / "fakes" / "picamera2.py")
+    return _in_place_of("picamera2", monkeypatch).Picamera2
+
+
+@pytest.fixture
+def fake_smbus(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Puts the FAKE smbus2 where the adapter looks for the real one; gives its SMBus class."""
+    return _in_place_of("smbus2", monkeypatch).SMBus
+
+
+def _in_place_of(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "fakes" / f"{name}.py")
     fake = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fake)
-    monkeypatch.setitem(sys.modules, "picamera2", fake)
-    return fake.Picamera2
+    monkeypatch.setitem(sys.modules, name, fake)
+    return fake
+
+
+@pytest.fixture(params=["sim", "mlx90614 (fake smbus2)"])
+def thermometer_rig(request: pytest.FixtureRequest, fake_smbus: Any) -> Iterator[Rig]:
+    if request.param == "sim":
+        sim = SimThermometer()
+        yield Rig(sim, lambda: None, warm=sim.set)
+        return
+
+    def warm(reading_cc: int | None) -> None:
+        fake_smbus.thermometer = None if reading_cc is None else 0x5A
+        if reading_cc is not None:
+            word = round((reading_cc + 27_315) / 2).to_bytes(2, "little")
+            fake_smbus.registers = {TOBJ1: [word + bytes([pec(bytes([0xB4, TOBJ1, 0xB5]) + word)])]}
+
+    mlx = Mlx90614()
+    yield Rig(mlx, lambda: None, warm=warm)
+    mlx.shutdown()
 
 
 def _picture_camera(folder: Path) -> Any:

@@ -408,6 +408,8 @@ from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from test_store import STORES, Spool, A, commit_of, next_batch
 
+pytestmark = pytest.mark.slow
+
 async def main():
     store = await STORES[sys.argv[3]](Path(sys.argv[4]), create=True)
     spool, batch = Spool(A), 0

@@ -1,10 +1,5 @@
-import io
-import json
-import logging
-
-from device.health import Figures, Progress, health_of
-from device.logs import Log, stdout_log
-from protocol.health import State, decode_health, encode_health
+from device.health import Figures, Progress, health_of, state_of
+from protocol.health import ClockSource, State, decode_health, encode_health
 
 FIGURES = {
     "spool": 3,
@@ -47,23 +42,25 @@ def test_only_decoding_counts_as_progress():
     assert [progress.made() for _ in range(4)] == [False, True, False, True]
 
 
-def test_a_log_line_is_one_json_object():
-    out = io.StringIO()
-    Log(out).event("scan", seq=1, text="a\nb")
-    assert json.loads(out.getvalue()) == {"event": "scan", "seq": 1, "text": "a\nb"}
-    assert out.getvalue().count("\n") == 1
+def test_what_operators_look_for_is_in_it():
+    said = decode_health(
+        encode_health(
+            health(enabled=False, lists_stale=2, trust_days=29, clock_source=ClockSource.HUB, thermometer_ok=False)
+        )
+    )
+    assert (said.enabled, said.lists_stale, said.trust_days) == (False, 2, 29)
+    assert (said.clock_source, said.thermometer_ok) == (ClockSource.HUB, False)
 
 
-def test_what_modules_log_comes_out_in_the_same_form(capsys):
-    before = logging.root.handlers[:]
-    try:
-        stdout_log()
-        logging.getLogger("device.x").warning("odd: %s", 1)
-    finally:
-        logging.root.handlers[:] = before
-    assert json.loads(capsys.readouterr().out) == {
-        "event": "log",
-        "level": "warning",
-        "module": "device.x",
-        "text": "odd: 1",
-    }
+def test_a_bundle_that_has_ended_has_no_days_left():
+    assert decode_health(encode_health(health(trust_days=-3))).trust_days == 0
+
+
+def test_a_gate_without_a_thermometer_says_nothing_of_it():
+    said = decode_health(encode_health(health()))
+    assert (said.thermometer_ok, said.trust_days, said.clock_source) == (None, None, None)
+
+
+def test_the_state_can_be_asked_for_without_all_the_figures():
+    assert state_of(storage_failed=False, reserve_held=True, in_service=True) is State.IN_SERVICE
+    assert state_of(storage_failed=True, reserve_held=True, in_service=False) is State.STORAGE_FAILED

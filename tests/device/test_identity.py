@@ -2,7 +2,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from device.identity import IdentityError, load_identity, load_public, load_signing
+from device.identity import (
+    IdentityError,
+    encode_hub_keys,
+    load_hub_keys,
+    load_identity,
+    load_public,
+    load_signing,
+)
+from device.keystore.file import FileKeyStore
 from protocol.keys import Ed25519SigningKey, encode_key
 
 
@@ -68,3 +76,32 @@ def test_an_identity_is_its_files(tmp_path):
     public.write_bytes(encode_key(Ed25519SigningKey(bytes(32)).public))
     identity = load_identity(device=bytes(8), signing=signing, hub=public, root=public)
     assert identity.hub == identity.root == identity.signing.public
+
+
+def hub_key(number):
+    return Ed25519SigningKey(bytes([number]) * 32).public
+
+
+def test_a_hub_may_have_several_keys_the_one_in_use_first(tmp_path):
+    path = tmp_path / "hub"
+    keys = tuple(hub_key(number) for number in range(4))
+    path.write_bytes(encode_hub_keys(keys))
+    assert load_hub_keys(path) == keys
+    path.write_bytes(encode_key(keys[1]))
+    assert load_hub_keys(path) == (keys[1],)
+    for data in (encode_hub_keys(()), encode_hub_keys((*keys, hub_key(9))), b"\x81\x01", b"", b"\x81\xa0", b"\xff"):
+        path.write_bytes(data)
+        with pytest.raises(IdentityError, match="hub"):
+            load_hub_keys(path)
+
+
+def test_a_signing_key_may_lie_in_a_key_store(tmp_path):
+    store = FileKeyStore(tmp_path / "keys", random_bytes=bytes)
+    made = store.make("signing-1")
+    public = tmp_path / "pub"
+    public.write_bytes(encode_key(hub_key(1)))
+    files = {"device": bytes(8), "signing": None, "hub": public, "root": public}
+    assert load_identity(**files, stored="signing-1", store=store).signing.public == made.public
+    for given in ({"stored": "absent", "store": store}, {"stored": "signing-1"}, {"store": store}, {}):
+        with pytest.raises(IdentityError, match="key"):
+            load_identity(**files, **given)

@@ -368,9 +368,9 @@ def test_a_full_disk_admits_nobody_says_so_and_is_over_when_there_is_room(gate, 
 
 EVERY_STEP = """
 import signal, sys
-from device.main import Stop
+from device.stop import Stop
 stop = Stop()
-signal.signal(signal.SIGTERM, stop.ask)
+signal.signal(signal.SIGTERM, stop.signalled)
 def at_each_step(frame, event, arg):
     frame.f_trace_opcodes = True
     signal.raise_signal(signal.SIGTERM)

@@ -18,13 +18,16 @@ import paho.mqtt.client as paho
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from hub.model import Device, DeviceState, EvidenceCount, Head
+from hub.registry.authority import create_authority, load_authority
+from hub.store.enrol_ports import StoredKey
 from hub.store.errors import HeadConflictError, StoreWriteError
 from protocol.checkin import GENESIS, CheckIn, encode_message, hash_of, seal_checkin
+from protocol.enrolment import EnrolmentRequest, RenewalRequest, seal_renewal, seal_request
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.presence import DevicePresence, decode_hub_presence, encode_device_presence
 from protocol.reasons import Reason
@@ -119,6 +122,8 @@ class MemoryStore:
         self.rows = []
         self.heads_by_spool: dict[tuple[bytes, bytes], Head] = {}
         self.registered: dict[bytes, Device] = {}
+        self.later_keys: list[StoredKey] = []
+        self.ended: dict[bytes, int] = {}
         self.counts, self.quarantine, self.gaps, self.commits = [], [], [], []
         self.version = 1
         self.failures = 0
@@ -188,12 +193,55 @@ class MemoryStore:
     async def devices(self):
         return tuple(self.registered.values())
 
+    async def device_keys(self):
+        first = (
+            StoredKey(kid=device.kid, device_id=device.device_id, cose_key=device.cose_key, from_ms=device.added_ms)
+            for device in self.registered.values()
+        )
+        return tuple(dataclasses.replace(key, until_ms=self.ended.get(key.kid)) for key in (*first, *self.later_keys))
+
+    async def end_older_keys(self, device_id, *, kid, audit):
+        self._maybe_fail()
+        for key in await self.device_keys():
+            if key.device_id == device_id and key.kid != kid:
+                self.ended[key.kid] = audit.at_ms
+        self.version += 1
+
     def register(self, gate: SimulatedGate, state: DeviceState = DeviceState.ACTIVE) -> None:
         self.registered[gate.device] = gate.registered(state)
         self.version += 1
 
     def stored(self, gate: SimulatedGate) -> list[bytes]:
         return [row.data for row in self.rows if row.checkin.epoch == gate.epoch]
+
+
+class Newcomer:
+    """A device from the box: it has made its two keys and scanned a token."""
+
+    def __init__(self, name: str, *, token: bytes = bytes(16)):
+        self.key = Ed25519SigningKey(hashlib.sha256(b"newcomer" + name.encode()).digest())
+        self.tls_key = ec.generate_private_key(ec.SECP256R1())
+        self.token = token
+        self.labels = {"serial": f"SN-{name}", "model": "pi-5", "firmware": "0.3.0"}
+
+    def csr(self, *, common_name: str = "newcomer", key=None) -> bytes:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+        builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        return builder.sign(key or self.tls_key, digest).public_bytes(Encoding.DER)
+
+    def request(self, **changes) -> bytes:
+        values = {"token": self.token, "csr": self.csr(), "key": self.key.public} | self.labels | changes
+        return seal_request(EnrolmentRequest(**values), key=self.key)
+
+    def renewal(self, device: bytes, *, csr=None, new_key=None, key=None) -> bytes:
+        request = RenewalRequest(
+            device=device,
+            csr=csr or self.csr(),
+            new_key=None if new_key is None else new_key.public,
+            at_ms=1_790_000_000_000,
+        )
+        return seal_renewal(request, key=key or self.key, new_key=new_key)
 
 
 class CertificateAuthority:
@@ -408,3 +456,16 @@ def make_memory_store():
 @pytest.fixture(scope="session")
 def hub_key():
     return Ed25519SigningKey(hashlib.sha256(b"hub").digest())
+
+
+@pytest.fixture(scope="session")
+def make_newcomer():
+    return Newcomer
+
+
+@pytest.fixture
+def hub_authority(tmp_path):
+    """The hub's own authority, in files."""
+    now_ms = 1_790_000_000_000
+    create_authority(cert=tmp_path / "hub-ca.pem", key=tmp_path / "hub-ca.key", name="hub", now_ms=now_ms)
+    return load_authority(cert=tmp_path / "hub-ca.pem", key=tmp_path / "hub-ca.key", days=90, now_ms=now_ms)

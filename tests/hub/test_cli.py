@@ -21,6 +21,8 @@ from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 
+pytestmark = pytest.mark.slow
+
 NOW_MS = 1_790_000_000_000
 DEVICE = "00112233445566ff"
 KEY = Ed25519SigningKey(bytes(32))

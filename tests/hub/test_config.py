@@ -48,6 +48,58 @@ def test_paths_are_relative_to_the_file_and_defaults_are_filled_in(config, tmp_p
     assert len(found.files) == 9
 
 
+ENROLMENT = """
+[ca]
+cert = "ca/cert.pem"
+key = "/secret/ca.key"
+[enrolment]
+url = "https://hub.example:8444"
+"""
+
+
+def test_without_an_authority_nobody_enrols(config):
+    found = config(TEXT)
+    assert (found.ca, found.enrolment) == (None, None)
+
+
+def test_enrolment_has_defaults_and_its_files_are_needed(config, tmp_path):
+    found = config(TEXT + ENROLMENT)
+    assert (found.ca.certificate_days, found.enrolment.port) == (90, 8444)
+    assert found.enrolment.host == "0.0.0.0"  # noqa: S104
+    assert (found.enrolment.server_name, found.enrolment.broker_host) == ("hub.example", None)
+    assert {tmp_path / "ca" / "cert.pem", Path("/secret/ca.key")} <= set(found.files)
+    named = config(TEXT + ENROLMENT.replace("hub.example:8444", "[2001:db8::1]"))
+    assert named.enrolment.server_name == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("[ca]\ncert", "[other]\ncert", "other"),
+        ('key = "/secret/ca.key"', "", "`key`.*ca"),
+        ('key = "/secret/ca.key"', 'key = "k"\ncertificate_days = 0', "ca.certificate_days"),
+        ('key = "/secret/ca.key"', 'key = "k"\ncertificate_days = 826', "ca.certificate_days"),
+        ("https://", "http://", "url"),
+        (":8444", ":84444", "url"),
+        (":8444", ":8444/", "url"),
+        (":8444", ":8444/hub", "without a path"),
+        (":8444", ":8444?x", "url"),
+        ("hub.example", "user@hub.example", "url"),
+        ("hub.example:8444", "x" * 130, "url"),
+        ('url = "https://hub.example:8444"', "", "url"),
+    ],
+)
+def test_a_wrong_enrolment_is_named(config, old, new, named):
+    assert old in ENROLMENT
+    with pytest.raises(ConfigError, match=named):
+        config(TEXT + ENROLMENT.replace(old, new, 1))
+
+
+def test_enrolment_without_an_authority_is_refused(config):
+    with pytest.raises(ConfigError, match="needs `ca`"):
+        config(TEXT + ENROLMENT[ENROLMENT.index("[enrolment]") :])
+
+
 def test_what_is_in_force_shows_every_value(config):
     shown = json.loads(in_force(config(TEXT + "[retention]\npersonal_h = 2\n")))
     assert shown["retention"] == {"personal_h": 2, "quarantine_h": 720}

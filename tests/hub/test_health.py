@@ -81,11 +81,16 @@ async def test_healthz_says_which_loop_stands(pages):
 async def test_readyz_gives_the_reasons(pages):
     client, health, _, asked = pages
     answer = await client.get("/readyz")
-    assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": {}})
-    health.trouble("database", "the disk is full")
+    assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": {}, "warnings": {}})
+    health.warn("trust", "ends soon")
     answer = await client.get("/readyz")
-    assert (answer.status, await answer.json()) == (503, {"ready": False, "reasons": {"database": "the disk is full"}})
-    assert len(asked) == 2
+    assert (answer.status, (await answer.json())["warnings"]) == (200, {"trust": "ends soon"})
+    health.trouble("database", "the disk is full")
+    health.warn("trust", None)
+    answer = await client.get("/readyz")
+    said = {"ready": False, "reasons": {"database": "the disk is full"}, "warnings": {}}
+    assert (answer.status, await answer.json()) == (503, said)
+    assert len(asked) == 3
 
 
 @pytest.mark.sockets

@@ -14,14 +14,14 @@ from aiohttp.test_utils import unused_port
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hub.main import new_presence, read_bundle, read_signing_key
 from hub.model import AuditEntry, Gate, Place
+from hub.startup import new_presence, read_bundle, read_signing_key
 from hub.store.sqlite import open_store
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
 from protocol.errors import LimitError, ProtocolError
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.presence import decode_hub_presence
-from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
+from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, open_trust, seal_trust
 
 RUN = "import sys, pathlib; from hub.config import load; from hub.main import run; sys.exit(run(load(pathlib.Path(sys.argv[1]))))"
 
@@ -264,7 +264,7 @@ def test_a_huge_bundle_is_not_read_whole(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(LimitError):
-            read_bundle(path, root=Ed25519SigningKey(bytes(32)).public)
+            open_trust(read_bundle(path), root=Ed25519SigningKey(bytes(32)).public)
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()

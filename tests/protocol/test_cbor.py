@@ -241,6 +241,7 @@ class Small(IntEnum):
     [
         (cbor.uint, [0, UINT64_MAX], [-1, True, "1", b"", None, [0]]),
         (lambda v, w: cbor.uint(v, w, least=5), [5], [4]),
+        (lambda v, w: cbor.integer(v, w, -2, 3), [-2, 3], [-3, 4, True, "1", None]),
         (cbor.seq, [1, INT64_MAX], [0, INT64_MAX + 1, True, None]),
         (lambda v, w: cbor.seq(v, w, least=0), [0, INT64_MAX], [-1, INT64_MAX + 1]),
         (cbor.time_ms, [0, TIME_MAX_MS], [-1, TIME_MAX_MS + 1, False, None]),

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from protocol import envelope, errors, limits, topics
-from protocol.health import State
+from protocol.command import ARGUMENTS, CommandName
+from protocol.enrolment import EnrolmentState
+from protocol.health import ClockSource, State
 from protocol.reasons import GREY_REASONS, SENTENCES, Reason
 from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
 from protocol.trust import KeyUse
@@ -53,37 +55,61 @@ def test_every_limit_has_a_docstring_with_its_reason():
             assert after.startswith('"""'), line
 
 
-@pytest.mark.parametrize("kind", [Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State])
+@pytest.mark.parametrize(
+    "kind", [Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, ClockSource, EnrolmentState]
+)
 def test_every_number_with_a_name_stands_in_the_spec(kind):
     named = {row[0]: row[1] for row in rows(section("1."))}
-    word = {KeyUse: "key use", State: "health state"}.get(kind, kind.__name__.lower())
+    words = {KeyUse: "key use", State: "health state", ClockSource: "clock source", EnrolmentState: "enrolment state"}
+    word = words.get(kind, kind.__name__.lower())
     assert named[word] == ", ".join(f"{member.value} {member.name.lower()}" for member in kind)
 
 
 def test_every_topic_stands_in_the_spec():
-    device = bytes(8)
+    device, list_id = bytes(8), "ab" * 8
     made = {topics.HUB_PRESENCE, topics.TRUST, topics.used("PLACE")}
+    made |= {getattr(topics, f"status_{leaf}")(list_id) for leaf in ("version", "snapshot", "delta")}
     made |= {
         getattr(topics, leaf)(device)
-        for leaf in ("checkins", "receipts", "presence", "health", "policy", "commands", "results")
-    }
+        for leaf in (
+            "checkins", "receipts", "presence", "health", "policy", "commands", "results", "resolve", "resolved", "time",
+        )
+    }  # fmt: skip
     public = {name for name in vars(topics) if not name.startswith("_") and name not in {"re", "MalformedError"}}
     assert len(made) == len(
-        public - {"device_id_text", "parse_device_topic"} - {n for n in public if n.endswith("_FILTER")}
+        public
+        - {"device_id_text", "parse_device_topic", "parse_status_topic"}
+        - {name for name in public if name.endswith("_FILTER")}
     )
     documented = {row[0].strip("`") for row in rows(section("7.")) if row[0].startswith("`gatelight/1/")}
     plain = {
-        topic.replace(device.hex(), "{device}").replace("/00/", "/{s}/").replace("PLACE", "{place}") for topic in made
+        topic.replace(device.hex(), "{device}")
+        .replace("/00/", "/{s}/")
+        .replace("PLACE", "{place}")
+        .replace(list_id, "{list}")
+        for topic in made
     }
     assert documented == plain
-    for wanted in (topics.CHECKINS_FILTER, topics.PRESENCE_FILTER, topics.HEALTH_FILTER):
-        assert f"`{wanted}`" in SPEC
+    for name in public:
+        if name.endswith("_FILTER"):
+            assert f"`{getattr(topics, name)}`" in SPEC
 
 
 def test_every_external_aad_stands_in_the_spec():
     for name, aad in vars(envelope).items():
         if name.startswith("AAD_") and aad:
             assert f"`{aad.decode()}`" in section("4.")
+
+
+def test_every_command_stands_in_the_spec_with_its_args():
+    table = section("7.").split("| name | args |\n|---|---|\n")[1].split("\n\n")[0]
+    documented = {name.strip("`"): args.strip("`") for name, args in rows(table)}
+    made = {}
+    for name in CommandName:
+        bounds = ARGUMENTS.get(name, {})
+        args = (f'"{key}": {"bool" if of is None else f"{of[0]} to {of[1]}"}' for key, of in bounds.items())
+        made[name.value] = "{" + ", ".join(args) + "}"
+    assert documented == made
 
 
 def test_every_error_reason_stands_in_the_spec():

@@ -21,6 +21,23 @@ def test_what_is_sealed_is_parsed_and_verified(keys, name):
     assert envelope.canonical(sealed) == data
 
 
+@pytest.mark.parametrize("typ", [None, "application/x"])
+def test_an_object_has_the_type_that_is_asked_for(keys, typ):
+    data = envelope.seal(b"payload", key=keys.device, aad=b"", typ=typ)
+    assert envelope.parse(data, what="thing", limit=1024, typ=typ).payload == b"payload"
+    for other in {None, "application/x", "application/y"} - {typ}:
+        with pytest.raises(MalformedError, match=f"thing: of type {typ!r} instead of {other!r}"):
+            envelope.parse(data, what="thing", limit=1024, typ=other)
+
+
+@pytest.mark.parametrize("typ", [0, 61, b"application/x", True, ["application/x"]])
+def test_a_type_of_another_kind_is_refused(keys, typ):
+    data = sign1(b"payload", key=keys.device, aad=b"", protected=header(keys.device, more={16: typ}))
+    for wanted in (None, "application/x"):
+        with pytest.raises(MalformedError, match="thing: of type"):
+            envelope.parse(data, what="thing", limit=1024, typ=wanted)
+
+
 def test_another_implementation_reads_it(keys):
     data = envelope.seal(b"payload", key=keys.device, aad=b"aad")
     tagged = cbor2.loads(data)

@@ -20,9 +20,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocol import base45, envelope
-from protocol.errors import ProtocolError, UnsupportedError
+from protocol import base45, envelope, statuslist
+from protocol.errors import MalformedError, ProtocolError, UnsupportedError
 from protocol.keys import VerifyKey, low_s
+from protocol.statuslist import StatusList
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -237,6 +238,91 @@ def count_hc1_not_ours():
     return Tally(not_judged=sum(found[f"EXPECTED{name}"] for name in NOT_OURS))
 
 
+LISTS = {
+    "status_list_encoding": ("small", 1),
+    "status_list_encoding2": ("small", 2),
+    "status_list_encoding1_long": ("long", 1),
+    "status_list_encoding2_long": ("long", 2),
+    "status_list_encoding4": ("long", 4),
+    "status_list_encoding8": ("long", 8),
+}
+
+
+def draft(name):
+    return (DATA / "token-status-list" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def encoded_list(name, form):
+    """A list's width and zlib stream; before them, some files have the bytes in words."""
+    text = draft(f"{name}_{form}").rpartition("encoded:")[2]
+    if form == "cbor":
+        value = cbor2.loads(bytes.fromhex(text))
+        return value["bits"], value["lst"]
+    value = json.loads("".join(line.strip() for line in text.splitlines()))
+    return value["bits"], base64.urlsafe_b64decode(value["lst"] + "==")
+
+
+def expected_statuses(kind, bits):
+    """Index -> status where it is not 0, and the number of entries."""
+    expected = load(DATA / "token-status-list" / "expected.json")
+    if kind == "small":
+        statuses = expected["small"][str(bits)]["statuses"]
+        return {index: status for index, status in enumerate(statuses) if status}, len(statuses)
+    listed = expected["long"][str(bits)]["nonzero_or_listed"]
+    return {int(index): status for index, status in listed.items()}, expected["size"]
+
+
+def list_agrees(name, form):
+    kind, bits = LISTS[name]
+    statuses, size = expected_statuses(kind, bits)
+    found_bits, lst = encoded_list(name, form)
+    made = StatusList(statuslist.inflate(lst, limit_bytes=size * bits // 8), bits=found_bits)
+    packed = bytearray(size * bits // 8)
+    for index, status in statuses.items():
+        packed[index * bits // 8] |= status << index * bits % 8
+    return (
+        (made.bits, made.size) == (bits, size)
+        and made.packed == packed
+        and all(made.get(index) == status for index, status in statuses.items())
+    )
+
+
+def draft_claims(name):
+    """The claims of one of the draft's tokens, after its signature was checked."""
+    sealed = envelope.parse_foreign(bytes.fromhex("".join(draft(name).split())), limit=1024)
+    envelope.verify_foreign(sealed, key=cose_key(load(DATA / "token-status-list" / "key.json")))
+    assert sealed.kid == b"12"
+    return cbor2.loads(sealed.payload), cbor2.loads(sealed.protected)
+
+
+def list_token_agrees():
+    claims, protected = draft_claims("status_list_cwt")
+    statuses, size = expected_statuses("small", 1)
+    made = StatusList(statuslist.inflate(claims[65533]["lst"], limit_bytes=2), bits=claims[65533]["bits"])
+    return (
+        protected[16] == envelope.TYP_STATUS_LIST
+        and claims[2] == "https://example.com/statuslists/1"
+        and claims[6] < claims[4]
+        and made.size == size
+        and {index: 1 for index in range(size) if made.get(index)} == statuses
+    )
+
+
+def referenced_token_agrees():
+    claims, _ = draft_claims("referenced_token_cwt")
+    return claims[65535] == {"status_list": {"idx": 0, "uri": "https://example.com/statuslists/1"}}
+
+
+def count_status_lists():
+    tally = Tally()
+    for name in LISTS:
+        for form in ("cbor", "json"):
+            tally.judge(f"{name}_{form}", expected=True, got=holds(list_agrees, name, form))
+    tally.judge("status_list_cwt", expected=True, got=holds(list_token_agrees))
+    tally.judge("referenced_token_cwt", expected=True, got=holds(referenced_token_agrees))
+    return tally
+
+
 COUNTERS = {
     "base45": count_base45,
     "cose-wg-examples": count_cose,
@@ -244,6 +330,7 @@ COUNTERS = {
     "wycheproof ecdsa_secp256r1_sha256_p1363": count_p256,
     **{f"dgc-testdata {name}": lambda name=name: count_hc1(name) for name in HC1},
     "dgc-testdata other expectations": count_hc1_not_ours,
+    "token-status-list": count_status_lists,
 }
 
 
@@ -294,3 +381,21 @@ def test_rsa_and_larger_curves_are_told_apart_from_bad_signatures():
     assert hc1_opened(rsa).alg == -37
     with pytest.raises(UnsupportedError):
         cose_key(load(DATA / "cose-wg-examples" / "ecdsa-examples" / "ecdsa-sig-02.json")["input"]["sign0"]["key"])
+
+
+def test_a_token_of_the_draft_is_refused_as_a_list_of_ours_for_its_form():
+    """Its kid stands in the unprotected header: a foreign reader takes that, our own does not."""
+    data = bytes.fromhex("".join(draft("status_list_cwt").split()))
+    with pytest.raises(MalformedError, match="the unprotected header is not an empty map"):
+        envelope.parse(data, what="status list", limit=1024, typ=envelope.TYP_STATUS_LIST)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_one_status_more_is_noticed(monkeypatch, name):
+    """The comparison is of all entries, not only of those that are listed."""
+    kind, bits = LISTS[name]
+    statuses, size = expected_statuses(kind, bits)
+    unlisted = next(index for index in range(size) if index not in statuses)
+    assert list_agrees(name, "cbor")
+    monkeypatch.setitem(globals(), "expected_statuses", lambda _kind, _bits: (statuses | {unlisted: 1}, size))
+    assert not list_agrees(name, "cbor")

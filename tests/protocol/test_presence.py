@@ -4,8 +4,8 @@ import pytest
 
 from protocol import cbor
 from protocol.errors import LimitError, MalformedError
-from protocol.health import Health, State, decode_health, encode_health
-from protocol.limits import HEALTH_BYTES, INT64_MAX, PRESENCE_BYTES, TIME_MAX_MS, VERSION_CHARS
+from protocol.health import ClockSource, Health, State, decode_health, encode_health
+from protocol.limits import HEALTH_BYTES, INT64_MAX, PRESENCE_BYTES, PRESENCE_LISTS, TIME_MAX_MS, VERSION_CHARS
 from protocol.presence import (
     DevicePresence,
     HubPresence,
@@ -20,6 +20,15 @@ HUB = HubPresence(session=b"session1", online=True, at_ms=1)
 DEVICE = DevicePresence(
     session=b"session1", online=True, epoch=b"epochrnd", oldest_seq=3, newest_seq=9, firmware="0.1.0", trust_version=1, policy_version=2
 )  # fmt: skip
+FULL = replace(
+    DEVICE,
+    oldest_seq=INT64_MAX,
+    newest_seq=INT64_MAX,
+    firmware="版" * VERSION_CHARS,
+    trust_version=INT64_MAX,
+    policy_version=INT64_MAX,
+    lists={number.to_bytes(8, "big"): INT64_MAX for number in range(PRESENCE_LISTS)},
+)
 HEALTH = Health(
     at_ms=1, state=State.IN_SERVICE, clock_trusted=True, spool=0, frames=1, frames_dropped=2, decode_us=3, scans=4,
     decoder_restarts=5, camera_restarts=6, foreign=7,
@@ -39,13 +48,30 @@ def test_the_hub_s_presence_comes_back(one):
         replace(DEVICE, oldest_seq=10),
         replace(DEVICE, oldest_seq=1, newest_seq=0, trust_version=0, policy_version=0),
         replace(DEVICE, newest_seq=INT64_MAX, firmware="v" * VERSION_CHARS),
+        replace(DEVICE, lists={b"list-one": 1, b"list-two": INT64_MAX}),
+        FULL,
     ],
 )
 def test_a_device_s_presence_comes_back(one):
     assert decode_device_presence(encode_device_presence(one)) == one
 
 
-@pytest.mark.parametrize("one", [HEALTH, *(replace(HEALTH, state=state) for state in State)])
+def test_a_presence_without_lists_has_the_form_that_it_always_had():
+    assert 9 not in cbor.decode(encode_device_presence(DEVICE), what="presence", limit=PRESENCE_BYTES)
+    assert len(encode_device_presence(FULL)) <= PRESENCE_BYTES
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        HEALTH,
+        *(replace(HEALTH, state=state) for state in State),
+        *(replace(HEALTH, clock_source=source) for source in ClockSource),
+        replace(HEALTH, lists_stale=0, trust_days=0, thermometer_ok=False, enabled=False),
+        replace(HEALTH, lists_stale=32, trust_days=INT64_MAX, thermometer_ok=True, enabled=True),
+        replace(HEALTH, refused=INT64_MAX, provisioning=0),
+    ],
+)
 def test_health_comes_back(one):
     assert decode_health(encode_health(one)) == one
 
@@ -66,11 +92,24 @@ def test_health_comes_back(one):
         (decode_device_presence, encode_device_presence(DEVICE), {6: "v" * (VERSION_CHARS + 1)}, "device presence.firmware"),
         (decode_device_presence, encode_device_presence(DEVICE), {7: -1}, "device presence.trust_version"),
         (decode_device_presence, encode_device_presence(DEVICE), {8: INT64_MAX + 1}, "device presence.policy_version"),
-        (decode_device_presence, encode_device_presence(DEVICE), {9: 0}, "device presence"),
+        (decode_device_presence, encode_device_presence(DEVICE), {9: 0}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(DEVICE), {9: {}}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(DEVICE), {9: {bytes(9): 1}}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(DEVICE), {9: {1: 1}}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(DEVICE), {9: {bytes(8): 0}}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(FULL), {9: dict(FULL.lists) | {b"one more": 1}}, "device presence.lists"),
+        (decode_device_presence, encode_device_presence(DEVICE), {10: 0}, "device presence"),
         (decode_health, encode_health(HEALTH), {2: 9}, "health.state"),
         (decode_health, encode_health(HEALTH), {3: 1}, "health.clock_trusted"),
         (decode_health, encode_health(HEALTH), {11: -1}, "health.foreign"),
-        (decode_health, encode_health(HEALTH), {12: 0}, "health"),
+        (decode_health, encode_health(HEALTH), {12: -1}, "health.lists_stale"),
+        (decode_health, encode_health(HEALTH), {13: -1}, "health.trust_days"),
+        (decode_health, encode_health(HEALTH), {14: 4}, "health.clock_source"),
+        (decode_health, encode_health(HEALTH), {15: 1}, "health.thermometer_ok"),
+        (decode_health, encode_health(HEALTH), {16: 0}, "health.enabled"),
+        (decode_health, encode_health(HEALTH), {17: -1}, "health.refused"),
+        (decode_health, encode_health(HEALTH), {18: True}, "health.provisioning"),
+        (decode_health, encode_health(HEALTH), {19: 0}, "health"),
     ],
 )  # fmt: skip
 def test_refusals_name_the_field(read, data, changes, where):

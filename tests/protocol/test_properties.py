@@ -13,6 +13,8 @@ from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
 from protocol.vectors.raw import KEYS, sign1
 
+pytestmark = pytest.mark.slow
+
 DEVICE, ISSUER, HUB = (KEYS[name].key for name in ("device", "issuer", "hub-p256"))
 TIMES_MS = st.integers(0, TIME_MAX_MS)
 TIMES_S = st.integers(0, TIME_MAX_MS // 1000)

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
+import cbor2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocol import envelope
 from protocol.envelope import AAD_TRUST
@@ -14,8 +16,20 @@ from protocol.limits import (
     TRUST_ISSUERS,
     TRUST_KEYS_PER_ISSUER,
 )
-from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, open_trust, seal_trust
+from protocol.trust import (
+    Issuer,
+    KeyUse,
+    TrustBundle,
+    TrustedKey,
+    days_left,
+    open_trust,
+    seal_trust,
+    warning_due,
+)
 from protocol.vectors.raw import sign1, with_pairs
+
+RESOLVER = X25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
+DAY_S = 86_400
 
 
 def many_keys(count, uses=(KeyUse.CODE,)):
@@ -56,6 +70,43 @@ def test_a_key_is_found_for_its_use_and_in_its_window_only(keys, bundle):
         bundle.find(bytes(8), use=KeyUse.CODE, at_s=at_s)
 
 
+def test_the_issuer_of_a_key_is_known_whatever_the_use_and_the_time(keys, bundle):
+    province, platform = bundle.issuers
+    assert bundle.issuer_of(keys.issuer.public.kid) is province
+    assert bundle.issuer_of(keys.platform.public.kid) is platform
+    assert bundle.issuer_of(keys.stranger.public.kid) is None
+
+
+def test_a_bundle_names_the_resolver_or_not(keys, bundle):
+    without = seal_trust(bundle, key=keys.root)
+    assert open_trust(without, root=keys.root.public).resolver is None
+    assert 5 not in cbor2.loads(envelope.parse(without, what="trust", limit=TRUST_BYTES).payload)
+    resolving = replace(bundle, resolver=RESOLVER)
+    assert open_trust(seal_trust(resolving, key=keys.root), root=keys.root.public) == resolving
+
+
+@pytest.mark.parametrize(
+    ("left_s", "days", "warning"),
+    [
+        (400 * DAY_S, 400, None),
+        (30 * DAY_S + 1, 30, None),
+        (30 * DAY_S, 30, 30),
+        (7 * DAY_S + 1, 7, 30),
+        (7 * DAY_S, 7, 7),
+        (DAY_S + 1, 1, 7),
+        (DAY_S, 1, 1),
+        (DAY_S - 1, 0, 1),
+        (0, 0, 1),
+        (-1, -1, 0),
+        (-9 * DAY_S, -9, 0),
+    ],
+)
+def test_somebody_is_told_before_a_bundle_ends(bundle, left_s, days, warning):
+    at_s = bundle.expires_s - left_s
+    assert days_left(bundle, at_s) == days
+    assert warning_due(bundle, at_s) == warning
+
+
 def test_only_the_pinned_root_opens_it(keys, bundle):
     with pytest.raises(UnknownKeyError, match="not by the pinned root"):
         open_trust(seal_trust(bundle, key=keys.stranger), root=keys.root.public)
@@ -71,8 +122,8 @@ def test_a_version_never_goes_back(keys, bundle):
 
 
 LIMITS = [
-    ("issuers", of(*(Issuer(name="n", region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS))),
-     of(*(Issuer(name="n", region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS + 1))), "trust bundle"),
+    ("issuers", of(*(Issuer(name=key.key.kid.hex(), region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS))),
+     of(*(Issuer(name=key.key.kid.hex(), region="r", keys=(key,)) for key in many_keys(TRUST_ISSUERS + 1))), "trust bundle"),
     ("keys", of(Issuer(name="n", region="r", keys=many_keys(TRUST_KEYS_PER_ISSUER))),
      of(Issuer(name="n", region="r", keys=many_keys(TRUST_KEYS_PER_ISSUER + 1))), "trust bundle.issuers[0]"),
     ("no keys", of(Issuer(name="n", region="r", keys=many_keys(1))), of(Issuer(name="n", region="r", keys=())), "trust bundle.issuers[0]"),
@@ -88,6 +139,12 @@ LIMITS = [
      replace(of(Issuer(name="n", region="r", keys=many_keys(1))), expires_s=TIME_MAX_MS), "trust bundle.expires"),
     ("key twice", of(Issuer(name="n", region="r", keys=many_keys(2))),
      of(Issuer(name="n", region="r", keys=many_keys(2)), Issuer(name="m", region="r", keys=many_keys(1))), "trust bundle"),
+    ("name twice", of(*(Issuer(name=name, region="r", keys=(key,)) for name, key in zip("nm", many_keys(2), strict=True))),
+     of(*(Issuer(name="n", region="r", keys=(key,)) for key in many_keys(2))), "trust bundle"),
+    ("resolver", replace(of(Issuer(name="n", region="r", keys=many_keys(1))), resolver=RESOLVER),
+     replace(of(Issuer(name="n", region="r", keys=many_keys(1))), resolver=RESOLVER[:31]), "trust bundle.resolver"),
+    ("resolver of small order", of(Issuer(name="n", region="r", keys=many_keys(1))),
+     replace(of(Issuer(name="n", region="r", keys=many_keys(1))), resolver=bytes(32)), "trust bundle.resolver"),
 ]  # fmt: skip
 
 
@@ -112,6 +169,7 @@ def test_length_at_the_limit_and_one_above(keys, bundle):
         open_trust(padded(bundle, exact + 1, keys), root=keys.root.public)
 
 
+@pytest.mark.slow
 def test_a_bundle_too_long_to_be_read_cannot_be_sealed(keys):
     """A key takes less room than the signature and what is around it: some payloads fit where the bundle does not."""
     every = many_keys(1200)
@@ -119,7 +177,8 @@ def test_a_bundle_too_long_to_be_read_cannot_be_sealed(keys):
     def sealed(count):
         chunks = [every[at : min(at + TRUST_KEYS_PER_ISSUER, count)] for at in range(0, count, TRUST_KEYS_PER_ISSUER)]
         try:
-            return seal_trust(of(*(Issuer(name="n", region="r", keys=chunk) for chunk in chunks)), key=keys.root)
+            issuers = (Issuer(name=f"{at:04}", region="r", keys=chunk) for at, chunk in enumerate(chunks))
+            return seal_trust(of(*issuers), key=keys.root)
         except LimitError:
             return None
 

@@ -9,10 +9,33 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from protocol import batch, checkin, codes, health, presence, receipt, topics, trust
+from protocol import (
+    batch,
+    checkin,
+    codes,
+    command,
+    devicekey,
+    enrolment,
+    health,
+    idnumber,
+    policy,
+    presence,
+    provisioning,
+    receipt,
+    renewal,
+    resolve,
+    statuslist,
+    timehint,
+    topics,
+    trust,
+    used,
+    words,
+)
 from protocol.errors import ProtocolError, UnknownKeyError
 from protocol.keys import EDDSA, decode_key, encode_key
+from protocol.limits import TIME_MAX_MS
 from protocol.vectors import make
 from protocol.vectors.plain import plain
 from protocol.vectors.raw import KEYS
@@ -170,6 +193,111 @@ def test_trust(vector):
             assert caught.value.reason == asked["reason"]
 
 
+def trusting(given, use=trust.KeyUse.STATUS):
+    """A bundle in which the keys that a vector names may be used so at any time."""
+    keys = tuple(
+        trust.TrustedKey(key=PUBLIC[name], uses=frozenset({use}), not_before_s=0, not_after_s=TIME_MAX_MS // 1000)
+        for name in given["trusted_keys"]
+    )
+    issuer = trust.Issuer(name="issuer", region="CN", keys=keys)
+    return trust.TrustBundle(version=1, issued_s=0, expires_s=TIME_MAX_MS // 1000, issuers=(issuer,))
+
+
+@each("status-lists")
+def test_status_lists(vector):
+    def read(given):
+        token = statuslist.open_list(data_of(given), trust=trusting(given), at_s=given["at_s"])
+        statuses = statuslist.StatusList(token.packed)
+        entries = ((index, statuses.get(index)) for index in range(statuses.size))
+        decoded = plain(token) | {
+            "list_id": statuslist.list_id(token.uri),
+            "size": statuses.size,
+            "statuses_not_0": [[index, status] for index, status in entries if status],
+        }
+        del decoded["packed"]
+        return decoded
+
+    check(vector, read)
+
+
+@each("status-deltas")
+def test_status_deltas(vector):
+    check(
+        vector,
+        lambda given: plain(statuslist.open_delta(data_of(given), trust=trusting(given), at_s=given["at_s"])),
+    )
+
+
+def by_kid(names):
+    return {PUBLIC[name].kid: PUBLIC[name] for name in names}
+
+
+def open_policy(given):
+    return policy.open_policy(
+        data_of(given), hub_keys=by_kid(given["hub_keys"]), device=bytes.fromhex(given["device"]),
+        place=given["place"], gate=given["gate"], current_version=given["current_version"],
+    )  # fmt: skip
+
+
+def open_resolved(given):
+    return resolve.open_resolved(
+        data_of(given), trust=trusting(given, trust.KeyUse.RESOLVED), at_s=given["at_s"],
+        device=bytes.fromhex(given["device"]), id=bytes.fromhex(given["id"]),
+    )  # fmt: skip
+
+
+def open_time(given):
+    return timehint.open_time(
+        data_of(given), hub_keys=by_kid(given["hub_keys"]), device=bytes.fromhex(given["device"]),
+        session=bytes.fromhex(given["session"]),
+    )  # fmt: skip
+
+
+def open_command(given):
+    device = bytes.fromhex(given["device"])
+    return command.open_command(data_of(given), hub_keys=by_kid(given["hub_keys"]), device=device)
+
+
+def open_query(given):
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
+    return resolve.open_query(data_of(given), private=private)
+
+
+READ = {
+    "policies": open_policy,
+    "commands": open_command,
+    "results": lambda given: command.decode_result(data_of(given)),
+    "wipe-proofs": lambda given: command.open_wipe_proof(data_of(given), key=PUBLIC[given["key"]]),
+    "provisioning": lambda given: provisioning.parse_provisioning(given["text"]),
+    "enrolments": lambda given: enrolment.open_request(data_of(given)),
+    "enrolment-answers": lambda given: enrolment.decode_answer(data_of(given)),
+    "renewals": lambda given: renewal.open_renewal(data_of(given), key_of=by_kid(given["device_keys"]).get),
+    "renewal-answers": lambda given: renewal.decode_renewal_answer(data_of(given)),
+    "device-keys": lambda given: devicekey.open_device_key(data_of(given), key=PUBLIC[given["key"]]),
+    "fingerprints": lambda given: {
+        "words": words.fingerprint_words(PUBLIC[given["key"]]),
+        "characters": words.fingerprint_characters(PUBLIC[given["key"]]),
+    },
+    "queries": open_query,
+    "resolved": open_resolved,
+    "used": lambda given: used.decode_used(data_of(given)),
+    "time-hints": open_time,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "vector"),
+    [pytest.param(name, v, id=f"{name}-{v['name']}") for name in READ for v in load(name)],
+)
+def test_gate_and_identity(name, vector):
+    check(vector, lambda given: plain(READ[name](given)))
+
+
+@each("id-numbers")
+def test_id_numbers(vector):
+    assert idnumber.is_id_number(vector["input"]["text"]) is vector["expected"]["id_number"]
+
+
 @each("presence")
 def test_presence(vector):
     read = {"hub": presence.decode_hub_presence, "device": presence.decode_device_presence}
@@ -184,6 +312,9 @@ def test_health(vector):
 @each("topics")
 def test_topics(vector):
     def read(given):
+        if given["of"] == "list":
+            list_id, leaf = topics.parse_status_topic(given["topic"])
+            return {"list_id": list_id, "leaf": leaf}
         device, leaf = topics.parse_device_topic(given["topic"])
         return {"device": device.hex(), "leaf": leaf}
 
@@ -202,7 +333,27 @@ def verify_elsewhere(key, message, signature):
         numbers.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
 
 
-@pytest.mark.parametrize("name", ["codes", "checkins", "receipts", "batches", "batch-receipts", "trust"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "codes",
+        "checkins",
+        "receipts",
+        "batches",
+        "batch-receipts",
+        "trust",
+        "status-lists",
+        "status-deltas",
+        "policies",
+        "commands",
+        "wipe-proofs",
+        "enrolments",
+        "renewals",
+        "device-keys",
+        "resolved",
+        "time-hints",
+    ],
+)  # fmt: skip
 def test_the_steps_lead_to_a_signature_that_another_library_accepts(name):
     by_kid = {key.kid: key for key in PUBLIC.values()}
     seen = 0

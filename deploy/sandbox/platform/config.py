@@ -33,14 +33,13 @@ class PagesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformConfig:
-    """All of it. `hubs` and `devices` are id -> registered key."""
+    """All of it. `hubs` is id -> registered key; what devices there are, the hubs tell."""
 
     authority: Path
     database: Path
     api: ApiConfig
     pages: PagesConfig
     hubs: dict[bytes, VerifyKey]
-    devices: dict[bytes, VerifyKey]
 
 
 def read_config(path: Path) -> PlatformConfig:
@@ -51,7 +50,7 @@ def read_config(path: Path) -> PlatformConfig:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        _only(raw, {"authority", "database", "api", "pages", "hubs", "devices"}, "the file")
+        _only(raw, {"authority", "database", "api", "pages", "hubs"}, "the file")
         api, pages = raw["api"], raw["pages"]
         _only(api, {"host", "port", "ca", "cert", "key"}, "[api]")
         _only(pages, {"host", "port"}, "[pages]")
@@ -67,7 +66,6 @@ def read_config(path: Path) -> PlatformConfig:
             ),
             pages=PagesConfig(host=str(pages["host"]), port=int(pages["port"])),
             hubs=_keys(raw["hubs"]),
-            devices=_keys(raw["devices"]),
         )
     except KeyError as error:
         raise PlatformConfigError(f"{path}: {error.args[0]} is missing") from error

@@ -2,7 +2,7 @@
 
 1. it parses, or is rejected as malformed;
 2. its device is registered, or it is rejected;
-3. its signature is that of the device's registered key, or it is rejected;
+3. its signature is that of one of the device's registered keys, or it is rejected;
 4. the same check-in seen before is noted as "again"; a different one under a known number is a fork,
    kept as evidence;
 5. it names the hash of the one before, and the one after names its hash, or the break is noted and the
@@ -65,7 +65,11 @@ class Arrival:
     again: bool = False
 
 
-def judge(data: bytes, *, devices: Mapping[bytes, VerifyKey], ledger: Ledger) -> Arrival:
+Devices = Mapping[bytes, Mapping[bytes, VerifyKey]]
+"""Device -> key id -> key. A device has several when it changed its key."""
+
+
+def judge(data: bytes, *, devices: Devices, ledger: Ledger) -> Arrival:
     """Judges one sealed check-in by the five steps above. Never raises for what is in `data`."""
     # 1
     try:
@@ -74,12 +78,13 @@ def judge(data: bytes, *, devices: Mapping[bytes, VerifyKey], ledger: Ledger) ->
         return Arrival(data=data, sealed=None, fault=Fault.MALFORMED, detail=error.reason)
     checkin = sealed.checkin
     # 2
-    key = devices.get(checkin.device)
-    if key is None:
+    keys = devices.get(checkin.device)
+    if keys is None:
         return Arrival(data=data, sealed=sealed, fault=Fault.UNKNOWN_DEVICE)
     # 3
     try:
-        if sealed.kid != key.kid:
+        key = keys.get(sealed.kid)
+        if key is None:
             raise SignatureError("check-in", "sealed with another key than its device's")
         verify_checkin(sealed, key=key)
     except ProtocolError as error:

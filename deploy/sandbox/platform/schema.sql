@@ -1,4 +1,4 @@
--- The stand-in platform's tables. Rows are only ever added.
+-- The stand-in platform's tables. Rows are only ever added, but for places that open again.
 CREATE TABLE IF NOT EXISTS batches (
     batch_id BLOB PRIMARY KEY,
     hub BLOB NOT NULL,
@@ -53,3 +53,18 @@ CREATE TABLE IF NOT EXISTS people (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL
 );
+
+-- What hubs said of their devices. A device that changed its key has several.
+CREATE TABLE IF NOT EXISTS device_keys (
+    kid BLOB PRIMARY KEY,
+    device BLOB NOT NULL,
+    cose_key BLOB NOT NULL,
+    place TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    from_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS closed_places (
+    place TEXT PRIMARY KEY,
+    why TEXT NOT NULL
+) WITHOUT ROWID;

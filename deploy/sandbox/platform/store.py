@@ -5,13 +5,14 @@ SQLite, WAL, synchronous FULL: the answer promises that the rows survive a power
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.sandbox.platform.judge import REJECTIONS, Arrival, Fault, Link, judge
 from protocol.batch import Batch, BatchReceipt
-from protocol.keys import VerifyKey
+from protocol.devicekey import DeviceKey
+from protocol.keys import VerifyKey, decode_key, encode_key
 from protocol.reasons import Reason
 
 SEQ_MAX = 2**63 - 1
@@ -73,6 +74,9 @@ class PlatformStore:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA.read_text(encoding="utf-8"))
         self._open_subject = open_subject
+        self._devices: dict[bytes, dict[bytes, VerifyKey]] = {}
+        for device, cose_key in self._db.execute("SELECT device, cose_key FROM device_keys"):
+            self._know(bytes(device), decode_key(bytes(cose_key)))
 
     def close(self) -> None:
         """Closes the file."""
@@ -82,7 +86,6 @@ class PlatformStore:
         self,
         batch: Batch,
         *,
-        devices: Mapping[bytes, VerifyKey],
         seal: Callable[[BatchReceipt], bytes],
         now_ms: int,
     ) -> bytes:
@@ -107,7 +110,7 @@ class PlatformStore:
         try:
             rejected: list[tuple[int, Reason]] = []
             for position, data in enumerate(batch.checkins):
-                arrival = judge(data, devices=devices, ledger=self)
+                arrival = judge(data, devices=self._devices, ledger=self)
                 self._keep(arrival, batch_id=batch.batch_id, position=position, now_ms=now_ms)
                 if arrival.fault in REJECTIONS:
                     rejected.append((position, REJECTIONS[arrival.fault]))
@@ -140,6 +143,34 @@ class PlatformStore:
             "SELECT prev, hash FROM checkins WHERE device = ? AND epoch = ? AND seq = ?", (device, epoch, seq)
         ).fetchone()
         return None if found is None else Link(prev=bytes(found[0]), hash=bytes(found[1]))
+
+    def know_device(self, told: DeviceKey) -> None:
+        """Believes a device's key from now on. A key that is known stays whose it was."""
+        if any(told.key.kid in keys for keys in self._devices.values()):
+            return
+        self._db.execute(
+            "INSERT INTO device_keys VALUES (?, ?, ?, ?, ?, ?)",
+            (told.key.kid, told.device, encode_key(told.key), told.place, told.gate, told.from_ms),
+        )
+        self._know(told.device, told.key)
+
+    def close_place(self, place: str, *, closed: bool, why: str) -> None:
+        """Closes a place, or opens it again."""
+        if closed:
+            self._db.execute("INSERT OR REPLACE INTO closed_places VALUES (?, ?)", (place, why))
+        else:
+            self._db.execute("DELETE FROM closed_places WHERE place = ?", (place,))
+
+    def closed_places(self) -> list[tuple[str, str]]:
+        """(place, why) of every place that is closed."""
+        return list(self._db.execute("SELECT place, why FROM closed_places ORDER BY place"))
+
+    def is_known(self, number: int) -> bool:
+        """Whether there is such a person."""
+        return self._db.execute("SELECT 1 FROM people WHERE number = ?", (number,)).fetchone() is not None
+
+    def _know(self, device: bytes, key: VerifyKey) -> None:
+        self._devices.setdefault(device, {})[key.kid] = key
 
     def remember(self, number: int, name: str) -> None:
         """Keeps a person's name, for the pages."""

@@ -5,6 +5,7 @@ that only the platform has, under a fresh nonce, so that two showings of one per
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +24,6 @@ STALE_S = 600
 CARD_LIFE_S = 365 * 86_400
 # Phones and servers disagree by a second or two; a code shall not come from the gate's future.
 BACKDATE_S = 2
-STATUS_URI = "https://status.invalid/cn-cq/0"
 
 
 class CodeKind(StrEnum):
@@ -60,10 +60,16 @@ class Forger:
 
 
 class Wallet:
-    """Makes codes with the authority's keys and opens their subjects again."""
+    """Makes codes with the authority's keys and opens their subjects again.
 
-    def __init__(self, authority: Authority) -> None:
+    Args:
+        authority: whose keys.
+        reference: where a person stands in the status lists.
+    """
+
+    def __init__(self, authority: Authority, *, reference: Callable[[int], StatusRef]) -> None:
         self._authority = authority
+        self._reference = reference
         self._cipher = ChaCha20Poly1305(authority.subject_key)
         self._stranger = Ed25519SigningKey(os.urandom(32))
 
@@ -81,9 +87,9 @@ class Wallet:
         elif request.kind is CodeKind.CARD:
             kind, colour = Kind.CARD, None
             expires_s = issued_s + CARD_LIFE_S
-            status = StatusRef(index=request.person, uri=STATUS_URI)
+            status = self._reference(request.person)
         claims = Claims(
-            subject=self._seal(request.person),
+            subject=self.seal_subject(request.person),
             issued_s=issued_s,
             expires_s=expires_s,
             colour=colour,
@@ -102,7 +108,8 @@ class Wallet:
             return None
         return int.from_bytes(opened, "big")
 
-    def _seal(self, person: int) -> bytes:
+    def seal_subject(self, person: int) -> bytes:
+        """Person -> subject, another one each time."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, person.to_bytes(PERSON_BYTES, "big"), None)
 

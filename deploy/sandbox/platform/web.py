@@ -19,6 +19,10 @@ from aiohttp import web
 from deploy.sandbox.platform import pages
 from deploy.sandbox.platform.authority import load_authority
 from deploy.sandbox.platform.config import ApiConfig, PlatformConfig
+from deploy.sandbox.platform.controls import Controls
+from deploy.sandbox.platform.feed import Feed
+from deploy.sandbox.platform.lookup import LookUp
+from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import OtherContentError, PlatformStore
 from deploy.sandbox.platform.wallet import CodeKind, CodeRequest, Wallet
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
@@ -40,9 +44,25 @@ class Platform:
 
     def __init__(self, config: PlatformConfig) -> None:
         self._config = config
-        self._authority = load_authority(config.authority)
-        self._wallet = Wallet(self._authority)
+        self._authority = authority = load_authority(config.authority)
+        self._statuses = Statuses(config.database.with_name("statuses.sqlite"), keys=authority.issuers)
+        self._wallet = Wallet(authority, reference=self._statuses.reference)
         self._store = PlatformStore(config.database, open_subject=self._wallet.open_subject)
+        self._feed = Feed(
+            authority=authority,
+            store=self._store,
+            statuses=self._statuses,
+            lookup=LookUp(
+                private=authority.resolver,
+                key=lambda: authority.resolved,
+                statuses=self._statuses,
+                known=self._store.is_known,
+                seal_subject=self._wallet.seal_subject,
+            ),
+            on_disk=self._on_disk,
+            hub_of=lambda request: config.hubs.get(_certificate_name(request)),
+        )
+        self._beating: asyncio.Task[None] | None = None
         # One thread owns the database, so that the event loop never waits for a disk.
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._runners: list[web.AppRunner] = []
@@ -51,6 +71,7 @@ class Platform:
         """Opens both doors."""
         api = web.Application(client_max_size=BATCH_BYTES)
         api.router.add_post("/v1/checkins", self._take_batch)
+        api.router.add_routes(self._feed.routes())
         site = web.Application(client_max_size=WALLET_BYTES)
         site.middlewares.append(_harden)
         site.router.add_get("/", self._front)
@@ -58,6 +79,7 @@ class Platform:
         site.router.add_get("/v1/summary", self._summary)
         site.router.add_get("/v1/devices/{device}/{epoch}/checkins", self._of_device)
         site.router.add_post("/sandbox/codes", self._make_code)
+        site.router.add_routes(Controls(self._feed).routes())
         tls = server_context(self._config.api)
         for app, address, context in (
             (api, self._config.api, tls),
@@ -67,13 +89,18 @@ class Platform:
             self._runners.append(runner)
             await runner.setup()
             await web.TCPSite(runner, address.host, address.port, ssl_context=context).start()
+        self._beating = asyncio.create_task(self._feed.beat())
 
     async def stop(self) -> None:
-        """Closes the doors, lets the last transaction end, closes the file."""
+        """Closes the doors, lets the last transaction end, closes the files."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
         self._disk.shutdown(wait=True)
         self._store.close()
+        self._statuses.close()
 
     async def _take_batch(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -94,11 +121,7 @@ class Platform:
             return seal_batch_receipt(receipt, key=self._authority.receipts)
 
         try:
-            answer = await self._on_disk(
-                lambda: self._store.take(
-                    batch, devices=self._config.devices, seal=seal, now_ms=time.time_ns() // 1_000_000
-                )
-            )
+            answer = await self._on_disk(lambda: self._store.take(batch, seal=seal, now_ms=time.time_ns() // 1_000_000))
         except OtherContentError:
             return _refused(409, "other_content", "this batch id was used for other check-ins")
         return web.Response(body=answer, content_type=COSE)

@@ -1,7 +1,8 @@
-"""A Unix socket on which others say what is held up to the simulated camera. One JSON object a line, one answer each.
+"""A Unix socket on which others say who stands at the simulated gate. One JSON object a line, one answer each.
 
-`{"show": "GL1:..."}`, `{"show": ["a", "b"]}` for several codes in view, `{"clear": true}`. The answer is
-`{"ok":true}` once the next frame shows it, or `{"ok":false,"error":"..."}` and everything stays as it was.
+`{"show": "GL1:..."}`, `{"show": ["a", "b"]}` for several codes in view, `{"clear": true}`; and `{"temperature_cc":
+3650}` for what the simulated thermometer measures from now on, null for nothing. The answer is `{"ok":true}` once the
+next frame shows it, or `{"ok":false,"error":"..."}` and everything stays as it was.
 """
 
 import contextlib
@@ -28,8 +29,26 @@ CONNECTIONS = 8
 """Each gate is shown things by one or two programs; more wait until one leaves."""
 
 
-def parse_command(line: bytes) -> tuple[str, ...]:
-    """The texts to hold up; none to clear the view.
+TEMPERATURE_LEAST_CC, TEMPERATURE_MOST_CC = -7000, 38_000
+"""What an infrared thermometer can measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Hold up these texts; none clears the view."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Whoever comes next has this temperature, in 0.01 °C; None: the thermometer does not answer."""
+
+    temperature_cc: int | None
+
+
+def parse_command(line: bytes) -> Show | Warm:
+    """One line -> what is asked for.
 
     Raises:
         ValueError: the line is no command. The sentence says why and repeats nothing of the line.
@@ -40,18 +59,26 @@ def parse_command(line: bytes) -> tuple[str, ...]:
         raise ValueError("the line is not JSON") from error
     match command:
         case {"clear": True, **rest} if not rest:
-            return ()
+            return Show(())
+        case {"temperature_cc": None, **rest} if not rest:
+            return Warm(None)
+        case {"temperature_cc": int(reading_cc), **rest} if not rest and type(reading_cc) is int:
+            if not TEMPERATURE_LEAST_CC <= reading_cc <= TEMPERATURE_MOST_CC:
+                raise ValueError(f"a temperature is {TEMPERATURE_LEAST_CC} to {TEMPERATURE_MOST_CC}, in 0.01 degrees")
+            return Warm(reading_cc)
         case {"show": str(text), **rest} if not rest:
             texts = [text]
         case {"show": [*texts], **rest} if not rest:
             pass
         case _:
-            raise ValueError('a command is {"show": text}, {"show": [texts]} or {"clear": true}')
+            raise ValueError(
+                'a command is {"show": text}, {"show": [texts]}, {"clear": true} or {"temperature_cc": number or null}'
+            )
     if not 1 <= len(texts) <= CODES_IN_VIEW:
         raise ValueError(f"1 to {CODES_IN_VIEW} codes can be in view")
     if not all(isinstance(text, str) and 1 <= len(text) <= TEXT_CHARS for text in texts):
         raise ValueError(f"a code is a text of 1 to {TEXT_CHARS} characters")
-    return tuple(texts)
+    return Show(tuple(texts))
 
 
 @dataclass(slots=True)
@@ -61,17 +88,25 @@ class _Client:
 
 
 class CommandSocket:
-    """Listens at `path` on a thread of its own and calls `show` with the texts of each command.
+    """Listens at `path` on a thread of its own and calls `show` or `warm` with what each command says.
 
-    `show` may raise ValueError to refuse one. Anything else that it raises ends the thread and is kept in `failed`.
+    Without `warm` there is no thermometer, and a temperature is refused. Either may raise ValueError to refuse a
+    command. Anything else that they raise ends the thread and is kept in `failed`.
 
     Raises:
         HardwareError: the socket cannot be made.
     """
 
-    def __init__(self, *, path: Path, show: Callable[[tuple[str, ...]], None]) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path,
+        show: Callable[[tuple[str, ...]], None],
+        warm: Callable[[int | None], None] | None = None,
+    ) -> None:
         self._path = path
         self._show = show
+        self._warm = warm
         self._failed: Exception | None = None
         self._clients = 0
         self._selector = selectors.DefaultSelector()
@@ -167,7 +202,13 @@ class CommandSocket:
 
     def _answer(self, line: bytes) -> bytes:
         try:
-            self._show(parse_command(line))
+            match parse_command(line):
+                case Show(texts):
+                    self._show(texts)
+                case Warm(temperature_cc):
+                    if self._warm is None:
+                        raise ValueError("this gate has no simulated thermometer")  # noqa: TRY301 -- a refusal as any
+                    self._warm(temperature_cc)
         except ValueError as error:
             return _refusal(str(error))
         return b'{"ok":true}\n'

@@ -6,6 +6,7 @@ which the hand drifts; a frame is then only one pose with fresh noise, and costs
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ NOISE_MARGIN_PX = 64
 
 class PeopleCamera:
     """`Camera` on rendered people. Listens at `socket_path` from `start` to `stop`; the same `seed` and the same
-    commands give the same poses.
+    commands give the same poses. `warm` is told how warm they are, where there is a thermometer.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class PeopleCamera:
         fps: float = 30.0,
         seed: int = 0,
         look: Look = GATE,
+        warm: Callable[[int | None], None] | None = None,
     ) -> None:
         self._socket_path = socket_path
         self._fps = fps
         self._look = look
+        self._warm = warm
         # Two generators, because phones and noise are drawn by different threads.
         self._phone_rng, self._noise_rng = np.random.default_rng(seed).spawn(2)
         self._hall = background(size=(width_px, height_px), rng=self._phone_rng)
@@ -58,7 +61,7 @@ class PeopleCamera:
     def start(self) -> None:
         """As `Camera.start`."""
         if self._commands is None:
-            self._commands = CommandSocket(path=self._socket_path, show=self.show)
+            self._commands = CommandSocket(path=self._socket_path, show=self.show, warm=self._warm)
         self._pace = Pace(fps=self._fps)
 
     def read(self, timeout_s: float) -> Frame | None:

@@ -31,6 +31,7 @@ class Connections:
         self._writer = writer
         self._reader = reader
         self._writing = asyncio.Lock()
+        self._registry_changes = 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -62,11 +63,19 @@ class Connections:
         except sqlite3.Error as error:
             raise StoreWriteError(f"the database refused a query: {error}") from error
 
-    async def data_version(self) -> int:
-        """SQLite's counter of other connections' commits, seen from the writer: its own do not count."""
+    def note_registry_change(self) -> None:
+        """This process has committed a change of the registry."""
+        self._registry_changes += 1
+
+    async def registry_version(self) -> int:
+        """Grows with every commit of other connections, and with every noted change of our own.
+
+        SQLite's `data_version`, seen from the writer, leaves out the writer's own commits: of those only changes of
+        the registry count, or each micro-batch of check-ins would make everybody load the devices again.
+        """
         async with self._writing:
             rows = await self._writer.execute_fetchall("PRAGMA data_version")
-        return int(next(iter(rows))[0])
+        return int(next(iter(rows))[0]) + self._registry_changes
 
     async def truncate_wal(self) -> None:
         """Move everything from the WAL into the database and empty it, as far as readers allow."""

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from hub.store.errors import StoreOpenError
 from hub.store.migrate import migrate, migrations
+from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import connect
+from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
+from hub.store.sqlite.trust import SqliteTrust
 
 
-class SqliteStore(SqliteIngest, SqliteOutbox, SqliteRegistry, SqliteReports):
+class SqliteStore(
+    SqliteIngest, SqliteOutbox, SqliteRegistry, SqliteReports, SqliteEnrolment, SqliteTrust, SqliteCommands
+):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The access list as text, and as a real Mosquitto enforces it."""
+"""The hub's access rules, as a real Mosquitto enforces them."""
 
 import asyncio
 import datetime as dt
@@ -12,33 +12,26 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from deploy.sandbox.broker import AllowedDevice, BrokerMissingError, access_list, configuration, find_mosquitto, prepare
+from deploy.sandbox.broker import BrokerMissingError, configuration, find_mosquitto, find_plugin, prepare
 from deploy.sandbox.pki import CertificateAuthority
 from deploy.sandbox.ports import free_ports
 from deploy.sandbox.process import Process
+from hub.broker.access import CONTROL, RESPONSE, AccessControl
 
 DEVICE, OTHER = bytes.fromhex("ab11223344556677"), bytes.fromhex("cd11223344556677")
-DEVICES = [AllowedDevice(device_id=DEVICE, place="mall"), AllowedDevice(device_id=OTHER, place="station")]
-
-
-def test_every_device_has_a_block_of_its_own_with_its_shard_and_place():
-    blocks = access_list(DEVICES).split("\n\n")
-    assert blocks[0] == "user hub\ntopic readwrite gatelight/1/#"
-    assert blocks[1].splitlines() == [
-        "user ab11223344556677",
-        "topic readwrite gatelight/1/d/ab/ab11223344556677/#",
-        "topic read gatelight/1/hub/#",
-        "topic read gatelight/1/trust",
-        "topic read gatelight/1/status/#",
-        "topic readwrite gatelight/1/p/mall/used",
-    ]
-    assert "p/station/used" in blocks[2]
 
 
 def test_the_configuration_allows_nobody_without_a_certificate(tmp_path):
     files = CertificateAuthority(tmp_path, name="ca", now=dt.datetime.now(dt.UTC)).server("broker")
-    lines = configuration(port=1, certificates=files, acl=tmp_path / "acl", user="me").splitlines()
-    for line in ("tls_version tlsv1.3", "require_certificate true", "allow_anonymous false", "persistence false"):
+    lines = configuration(
+        port=1, certificates=files, plugin=tmp_path / "p", security=tmp_path / "s", user="me"
+    ).splitlines()
+    for line in (
+        "tls_version tlsv1.3",
+        "require_certificate true",
+        "allow_anonymous false",
+        "use_username_as_clientid true",
+    ):
         assert line in lines
 
 
@@ -46,6 +39,9 @@ def test_a_machine_without_mosquitto_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda *_args, **_more: None)
     with pytest.raises(BrokerMissingError, match="apt-get install mosquitto"):
         find_mosquitto()
+    monkeypatch.setattr("deploy.sandbox.broker.LIBRARY_PLACES", ("/nowhere",))
+    with pytest.raises(BrokerMissingError, match="comes with Debian's mosquitto"):
+        find_plugin()
 
 
 class Party:
@@ -98,7 +94,7 @@ async def mosquitto(tmp_path):
     ca = CertificateAuthority(tmp_path / "ca", name="site", now=now)
     stranger_ca = CertificateAuthority(tmp_path / "stranger", name="stranger", now=now)
     (port,) = free_ports(1, rng=random.SystemRandom())
-    command = prepare(tmp_path / "broker", port=port, certificates=ca.server("broker"), devices=DEVICES)
+    command = prepare(tmp_path / "broker", port=port, certificates=ca.server("broker"))
     broker = Process(name="broker", command=command, log_file=tmp_path / "log")
     broker.start()
     for _ in range(200):
@@ -111,47 +107,122 @@ async def mosquitto(tmp_path):
     assert broker.deaths == 0, broker.tail()
 
 
+class Hub(Party):
+    """The hub's connection with its access control."""
+
+    def __init__(self, port, files):
+        super().__init__(port, files, "hub")
+        self.control = AccessControl(publish=self._tell)
+        self.client.message_callback_add(RESPONSE, lambda _c, _u, message: self.control.take(message.payload))
+        assert self.subscribe(RESPONSE)
+        self.control.connected()
+
+    def _tell(self, messages):
+        return all(self.client.publish(CONTROL, message.payload, qos=1).rc == 0 for message in messages)
+
+    async def allow(self, devices):
+        self.control.want(devices)
+        await until(lambda: self.control.settled)
+        # The broker does what it is told in order: when it has answered this, it has done all before.
+        self.control.connected()
+        await until(lambda: self.control.settled)
+
+
+async def until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came")
+
+
 @pytest.mark.system
 @pytest.mark.sockets
 async def test_a_device_reaches_its_own_topics_and_no_others(mosquitto):
     port, ca, _ = mosquitto
+    hub = await asyncio.to_thread(Hub, port, ca.client("hub"))
+    await hub.allow({DEVICE: "mall", OTHER: "station"})
     device = await asyncio.to_thread(Party, port, ca.client(DEVICE.hex()), DEVICE.hex())
-    hub = await asyncio.to_thread(Party, port, ca.client("hub"), "hub")
+    own, others = f"gatelight/1/d/ab/{DEVICE.hex()}", f"gatelight/1/d/cd/{OTHER.hex()}"
 
     def story():
-        own, others = f"gatelight/1/d/ab/{DEVICE.hex()}", f"gatelight/1/d/cd/{OTHER.hex()}"
         assert hub.subscribe("gatelight/1/d/+/+/checkins")
         assert device.publish(f"{own}/checkins")
         assert device.subscribe(f"{own}/receipts")
-        for topic in ("hub/presence", "trust", "status/1/version", "p/mall/used"):
+        for topic in ("hub/presence", "trust", "status/+/version", "status/1/snapshot", "p/mall/used"):
             assert device.subscribe(f"gatelight/1/{topic}")
         assert device.publish("gatelight/1/p/mall/used")
         for topic in (
             f"{others}/checkins",
+            f"{own}/policy",
+            f"{own}/receipts",
             "gatelight/1/hub/presence",
             "gatelight/1/trust",
+            "gatelight/1/status/1/delta",
             "gatelight/1/p/station/used",
+            CONTROL,
         ):
-            device.publish(topic)
-        device.subscribe(f"{others}/receipts")
+            assert not device.publish(topic)
+        for topic in (f"{others}/receipts", "gatelight/1/#", "gatelight/1/d/+/+/checkins", RESPONSE, "#"):
+            assert not device.subscribe(topic)
         hub.publish(f"{others}/receipts")
         hub.publish(f"{own}/receipts")
         hub.publish(f"{own}/receipts", b"last")
 
     try:
         await asyncio.to_thread(story)
-        for _ in range(250):
-            if (f"gatelight/1/d/ab/{DEVICE.hex()}/receipts", b"last") in device.heard:
-                break
-            await asyncio.sleep(0.02)
-        assert {topic for topic, _ in hub.heard} == {f"gatelight/1/d/ab/{DEVICE.hex()}/checkins"}
-        assert {topic for topic, _ in device.heard} == {
-            f"gatelight/1/d/ab/{DEVICE.hex()}/receipts",
-            "gatelight/1/p/mall/used",
-        }
+        await until(lambda: (f"{own}/receipts", b"last") in device.heard)
+        assert {topic for topic, _ in hub.heard} == {f"{own}/checkins"}
+        assert {topic for topic, _ in device.heard} == {f"{own}/receipts", "gatelight/1/p/mall/used"}
     finally:
         device.close()
         hub.close()
+
+
+@pytest.mark.system
+@pytest.mark.sockets
+async def test_a_revoked_device_is_cut_off_and_its_certificate_opens_nothing_any_more(mosquitto):
+    port, ca, _ = mosquitto
+    hub = await asyncio.to_thread(Hub, port, ca.client("hub"))
+    await hub.allow({DEVICE: "mall"})
+    files = ca.client(DEVICE.hex())
+    device = await asyncio.to_thread(Party, port, files, DEVICE.hex())
+    ended = threading.Event()
+    device.client.on_disconnect = lambda *_: ended.set()
+    own = f"gatelight/1/d/ab/{DEVICE.hex()}"
+    again = None
+    try:
+        assert await asyncio.to_thread(device.publish, f"{own}/checkins")
+        await hub.allow({})
+        assert await asyncio.to_thread(ended.wait, 5), "the open connection lives on"
+        device.close()
+        again = await asyncio.to_thread(Party, port, files, DEVICE.hex())
+        assert not await asyncio.to_thread(again.publish, f"{own}/checkins")
+        assert not await asyncio.to_thread(again.subscribe, f"{own}/receipts")
+    finally:
+        device.close()
+        if again is not None:
+            again.close()
+        hub.close()
+
+
+@pytest.mark.system
+@pytest.mark.sockets
+async def test_a_device_cannot_take_anothers_connection_over_by_its_client_id(mosquitto):
+    port, ca, _ = mosquitto
+    hub = await asyncio.to_thread(Hub, port, ca.client("hub"))
+    await hub.allow({DEVICE: "mall", OTHER: "mall"})
+    victim = await asyncio.to_thread(Party, port, ca.client(DEVICE.hex()), DEVICE.hex())
+    ended = threading.Event()
+    victim.client.on_disconnect = lambda *_: ended.set()
+    thief = await asyncio.to_thread(Party, port, ca.client(OTHER.hex()), DEVICE.hex())
+    try:
+        assert not await asyncio.to_thread(thief.publish, f"gatelight/1/d/ab/{DEVICE.hex()}/checkins")
+        assert await asyncio.to_thread(victim.publish, f"gatelight/1/d/ab/{DEVICE.hex()}/checkins")
+        assert not ended.is_set()
+    finally:
+        for party in (victim, thief, hub):
+            party.close()
 
 
 @pytest.mark.system

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from deploy.sandbox.gate import GatePlan, SandboxGate, parse_scan
+from deploy.sandbox.gate import GatePlan, SandboxGate, parse_event, scan_of
 
 LINE = {
     "event": "scan",
@@ -34,18 +34,19 @@ def gate_at(tmp_path):
 
 
 def test_a_scan_line_is_read():
-    scan = parse_scan(json.dumps(LINE))
+    scan = scan_of(parse_event(json.dumps(LINE)))
     assert (scan.seq, scan.colour, scan.verdict, scan.reason, scan.spool) == (12, "green", "admit", "ok", 3)
     assert scan.frame_to_light_ms == 14.2
 
 
-@pytest.mark.parametrize("line", ["", "starting", "[]", '"scan"', '{"event": "uplink"}', "{", "null"])
+@pytest.mark.parametrize("line", ["", "starting", "[]", '"scan"', '{"event": "uplink"}', "{", "null", '{"event": 3}'])
 def test_any_other_line_is_not(line):
-    assert parse_scan(line) is None
+    event = parse_event(line)
+    assert event is None or scan_of(event) is None
 
 
 def test_an_answer_without_record_has_no_seq():
-    assert parse_scan(json.dumps({**LINE, "seq": None, "frame_to_light_ms": None})).seq is None
+    assert scan_of({**LINE, "seq": None, "frame_to_light_ms": None}).seq is None
 
 
 @pytest.mark.sockets
@@ -83,3 +84,16 @@ async def test_answers_are_queued_kept_and_forgotten(tmp_path):
     assert await gate.answer(timeout_s=0) is None
     assert len(gate.scans) == 2
     assert gate.colours == {"green": 2}
+
+
+async def test_an_event_is_waited_for_from_a_mark_on(tmp_path):
+    gate = gate_at(tmp_path)
+    gate._hear(json.dumps({"event": "in_force", "version": 1}))
+    mark = gate.mark()
+    assert (await gate.event("in_force", timeout_s=1))["version"] == 1
+    assert await gate.event("in_force", timeout_s=0.01, after=mark) is None
+    waiting = asyncio.create_task(gate.event("in_force", timeout_s=5, after=mark, fits=lambda e: e["version"] > 2))
+    await asyncio.sleep(0)
+    gate._hear(json.dumps({"event": "in_force", "version": 2}))
+    gate._hear(json.dumps({"event": "in_force", "version": 3}))
+    assert (await waiting)["version"] == 3

@@ -31,7 +31,8 @@ def test_from_a_hundred_on_every_trouble_and_every_colour_is_there():
 
 
 @pytest.mark.parametrize("person", crowd_of(100, seed=3), ids=lambda person: f"{person.number}-{person.showing}")
-def test_nobody_is_expected_to_be_admitted_but_live_green(person):
+def test_nobody_is_expected_to_be_admitted_but_green_with_a_code_or_card_of_their_own(person):
     expected = person.expected
-    assert (expected.verdict is Verdict.ADMIT) == (person.showing is Showing.LIVE and person.colour is Colour.GREEN)
+    own = person.showing in {Showing.LIVE, Showing.CARD}
+    assert (expected.verdict is Verdict.ADMIT) == (own and person.colour is Colour.GREEN)
     assert (expected.colour is Colour.GREY) == (expected.reason in GREY_REASONS)

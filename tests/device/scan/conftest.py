@@ -1,17 +1,48 @@
-"""A gate of real stages, whose decoder, disk and face are scripted and write down what happened in which order."""
+"""A gate of real stages, whose decoder, disk, face and platform are scripted and write down what happened in which order."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from device.model import Decoded, Frame, StorageError
 from device.scan.capture import Mailbox
-from device.scan.decide import Memory, Rules
 from device.scan.loop import ScanLoop
+from device.scan.memory import Memory
 from device.scan.record import Lane
 from device.scan.sight import Sight
 from device.send.seal import seal
 from protocol.keys import Ed25519SigningKey
-from protocol.terms import Direction
+from protocol.policy import GatePolicy
+
+POLICY = GatePolicy(device=bytes(8), version=5, issued_s=0, place="p", gate="g")
+
+
+class Platform:
+    """What is known to whoever is asked online. `answers` maps a text to its resolution; `quick` answers at once."""
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+        self.quick = False
+        self.reachable = True
+        self.arrived = {}
+
+    def ask(self, text, scheme):
+        if not self.reachable:
+            return None
+        self.asked.append((text, scheme))
+        query = len(self.asked).to_bytes(16)
+        if self.quick:
+            self.arrived[query] = self.answers[text]
+        return query
+
+    def answer(self, query):
+        return self.arrived.get(query)
+
+    def answers_now(self):
+        """The answer to the last question arrives."""
+        self.arrived[len(self.asked).to_bytes(16)] = self.answers[self.asked[-1][0]]
 
 
 class Script:
@@ -29,29 +60,77 @@ class Script:
         self.lost = False
         self.trusted = True
         self.time_ms = 0
-        bundle = world.bundle()
-        self.loop = ScanLoop(
+        self.policy = POLICY
+        self.operator_opens = True
+        self.lists = {}
+        self.consulted = []
+        self.elsewhere = set()
+        self.announced = []
+        self.platform = Platform()
+        self.temperature_cc = None
+        self.measured = 0
+        self.provisioning = 0
+        self.memory = Memory()
+        self.loop = self.started()
+
+    def started(self, **changes):
+        """A loop as after a start, with what the gate remembers."""
+        world, bundle = self.world, self.world.bundle()
+        given = {"memory": self.memory, "resolver": self.platform, "commit": self.commit} | changes
+        return ScanLoop(
             mailbox=Mailbox(),
             decoder=self,
             sight=Sight(),
+            policy=lambda: self.policy,
+            open_for_people=lambda: self.operator_opens,
             trust=lambda: bundle,
-            rules=Rules(),
-            memory=Memory({}),
-            lane=Lane(place="p", gate="g", direction=Direction.IN, keep_masked=False, policy_version=0),
+            look_up=self.look_up,
+            used_elsewhere=self.elsewhere.__contains__,
+            announce_used=self.announce,
+            pepper=bytes(32),
+            temperature=self.measure,
+            lane=Lane(place="p", gate="g"),
             now_ms=lambda: world.now_ms,
             clock_trusted=lambda: self.trusted,
-            commit=self.commit,
             commit_failure=self.commit_failure,
             indicator=self,
             on_scan=self.scans.append,
+            on_provisioning=self.report,
             mono_ns=lambda: self.time_ms * 1_000_000 + 7_000_000,
+            **given,
         )
+
+    def look_up(self, status, issuer_kid):
+        self.consulted.append((status, issuer_kid))
+        return self.lists.get((status.uri, issuer_kid))
+
+    def announce(self, code_hash, until_ms):
+        self.happened.append(("announce", code_hash))
+        self.announced.append((code_hash, until_ms))
+
+    def measure(self):
+        self.measured += 1
+        return self.temperature_cc
+
+    def report(self):
+        self.provisioning += 1
+
+    def set_policy(self, **changes):
+        self.policy = replace(self.policy, **changes)
+
+    @property
+    def reasons(self):
+        return [scan.decision.reason for scan in self.scans]
 
     def decode(self, frame):
         return Decoded(texts=self.texts, frame_seq=0, at_mono_ns=frame.at_mono_ns, decode_ms=2.0, lost=self.lost)
 
-    def show(self, decision):
+    def show(self, decision, *, policy, now_ms):
+        assert (policy, now_ms) == (self.policy, self.world.now_ms)
         self.happened.append(("light", decision.colour))
+
+    def waiting(self):
+        self.happened.append(("light", "waiting"))
 
     def commit(self, draft, until_ms):
         if self.disk != "ok":
@@ -88,11 +167,10 @@ class Script:
             self.time_ms += 200
             self.frames()
 
-    def place_and_gate(self, place, gate, *, policy_version):
+    def at_the_longest_name(self):
         """The longest names there may be, and a policy that keeps the masked fields."""
-        self.loop._lane = Lane(
-            place=place, gate=gate, direction=Direction.IN, keep_masked=True, policy_version=policy_version
-        )
+        self.loop._judge._lane = Lane(place="p" * 32, gate="g" * 32)
+        self.set_policy(version=2**63 - 1, keep_masked=True)
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import random
 import cbor2
 import pytest
 
+from device.model import ListEntry, Resolution
 from protocol import base45, cbor, envelope
 from protocol.codes import Claims, StatusRef, is_code, seal_code, to_text
 from protocol.envelope import AAD_CODE
-from protocol.limits import CHECKIN_BYTES, INT64_MAX, TIME_MAX_MS, UINT64_MAX
+from protocol.limits import CHECKIN_BYTES, CHECKIN_SUBJECT_BYTES, INT64_MAX, TIME_MAX_MS, UINT64_MAX
 from protocol.terms import Colour, Verdict
 
 SHOWN = 10_000
@@ -175,7 +176,10 @@ def test_nothing_that_is_shown_ends_the_scan_or_opens_the_gate_without_right(gat
 
 def test_the_largest_code_that_an_issuer_can_sign_fits_into_a_checkin(gate, world):
     longest = "\U0001f9ff"
-    gate.place_and_gate("p" * 32, "g" * 32, policy_version=INT64_MAX)
+    gate.at_the_longest_name()
+    gate.set_policy(temperature_max_cc=3700)
+    gate.temperature_cc = 3650
+    gate.lists["u", world.issuer.public.kid] = ListEntry(colour=Colour.GREEN, version=INT64_MAX)
     for colour in Colour.GREEN, Colour.RED:
         claims = Claims(
             subject=bytes(64),
@@ -184,10 +188,34 @@ def test_the_largest_code_that_an_issuer_can_sign_fits_into_a_checkin(gate, worl
             colour=colour,
             masked=(longest * 32, longest * 32, longest * 32),
             rule=longest * 16,
-            status=StatusRef(index=UINT64_MAX, uri="u") if colour is Colour.RED else None,
+            status=StatusRef(index=UINT64_MAX, uri="u"),
         )
         gate.frames(to_text(seal_code(claims, key=world.issuer)))
         gate.leave()
     assert [draft.colour for draft in gate.drafts] == [Colour.GREEN, Colour.RED]
     assert gate.drafts[0].masked == claims.masked
+    assert gate.drafts[0].evidence.status_version == INT64_MAX
+    assert max(gate.sealed_bytes) <= CHECKIN_BYTES
+
+
+def test_the_largest_answer_of_the_platform_fits_into_a_checkin(gate, world):
+    longest = "\U0001f9ff"
+    gate.at_the_longest_name()
+    gate.set_policy(resolve_prefixes=("x",), temperature_max_cc=3700)
+    gate.temperature_cc = 3650
+    gate.platform.answers["x1"] = Resolution(
+        found=True,
+        subject=bytes(CHECKIN_SUBJECT_BYTES),
+        colour=Colour.GREEN,
+        issued_s=TIME_MAX_MS // 1000 - 1,
+        expires_s=TIME_MAX_MS // 1000,
+        masked=(longest * 32, longest * 32, longest * 32),
+        rule=longest * 16,
+        issuer_kid=bytes(8),
+    )
+    gate.frames("x1")
+    gate.platform.answers_now()
+    gate.frames("x1")
+    assert [draft.colour for draft in gate.drafts] == [Colour.GREEN]
+    assert len(gate.drafts[0].masked[0]) == 32
     assert max(gate.sealed_bytes) <= CHECKIN_BYTES

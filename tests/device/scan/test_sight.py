@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.scan.sight import GONE_MS, PAUSE_MAX_MS, TOGETHER_MS, Seen, Sight
+from device.scan.sight import GONE_MS, PAUSE_MAX_MS, TOGETHER_MS, Seen, Sight, scheme_of
+from protocol.limits import QUERY_TEXT_CHARS
+from protocol.policy import GatePolicy
+from protocol.terms import Scheme
 
 A, B, C = "GL1:AAAA", "GL1:BBBB", "GL1:CCCC"
 LINK = "https://example.org/menu"
@@ -78,6 +81,73 @@ def test_adverts_are_counted_once_while_in_view_and_do_not_hide_a_code():
 
 def test_an_advert_in_a_crowd_is_still_counted():
     assert watch((A, B), (A, LINK))[-1] == Seen(foreign=1)
+
+
+def test_while_somebody_waits_another_code_is_several_however_long_the_first_is_gone():
+    sight = Sight()
+    assert sight.see((A,), now_ms=0) == Seen(code=A)
+    for now_ms in range(100, 600, 100):
+        assert sight.see((), now_ms=now_ms, waiting=True) == NOTHING
+    assert sight.see((A,), now_ms=600, waiting=True) == NOTHING
+    assert sight.see((), now_ms=800, waiting=True) == NOTHING
+    assert sight.see((B,), now_ms=900, waiting=True) == Seen(several=True)
+    assert sight.see((B,), now_ms=1000) == NOTHING, "until the view is empty"
+
+
+def test_a_code_for_setting_up_is_a_stranger_told_apart():
+    setting_up = "GLE1:ABC"
+    assert watch((setting_up,), (setting_up, A)) == [Seen(foreign=1, provisioning=True), Seen(code=A)]
+    assert watch((LINK, setting_up, A)) == [Seen(code=A, foreign=2, provisioning=True)]
+    assert watch((A, B), (setting_up,))[-1] == Seen(foreign=1, provisioning=True)
+
+
+POLICY = GatePolicy(
+    device=bytes(8),
+    version=1,
+    issued_s=0,
+    place="p",
+    gate="g",
+    resolve_prefixes=("https://code.example/", "JKM", "GL"),
+    resolve_cards=True,
+)
+NO_ONE = GatePolicy(device=bytes(8), version=1, issued_s=0, place="p", gate="g")
+NUMBER = "11010519491231002X"
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [
+        (A, Scheme.GATELIGHT),
+        ("GL2:LATER", Scheme.GATELIGHT),
+        ("GLE1:SECRET", None),
+        ("GLE1:", None),
+        ("GLX", Scheme.OPAQUE),
+        (NUMBER, Scheme.CARD_NUMBER),
+        (NUMBER.lower(), None),
+        (NUMBER[:-1] + "1", None),
+        (NUMBER + " ", None),
+        (NUMBER.translate({ord("1"): "１"}), None),
+        ("https://code.example/abc", Scheme.OPAQUE),
+        ("HTTPS://CODE.EXAMPLE/abc", None),
+        (" https://code.example/abc", None),
+        ("https://code.example.org/", None),
+        ("JKM" + "x" * (QUERY_TEXT_CHARS - 3), Scheme.OPAQUE),
+        ("JKM" + "x" * (QUERY_TEXT_CHARS - 2), None),
+        (LINK, None),
+        ("", None),
+    ],
+)
+def test_what_is_looked_up_is_what_the_policy_names_and_never_a_secret_of_ours(text, scheme):
+    assert scheme_of(text, POLICY) is scheme
+    assert scheme_of(text, NO_ONE) is (scheme if scheme is Scheme.GATELIGHT else None)
+
+
+def test_a_policy_that_comes_while_a_text_is_in_view_makes_it_a_code():
+    sight, text = Sight(), "JKM1"
+    assert sight.see((text,), now_ms=0) == Seen(foreign=1)
+    ours = {"is_ours": lambda text: scheme_of(text, POLICY) is not None}
+    assert sight.see((text,), now_ms=30, **ours) == Seen(code=text)
+    assert sight.see((text,), now_ms=60, **ours) == NOTHING
 
 
 def test_a_code_held_through_a_pause_of_the_decoder_is_not_answered_again():

@@ -198,6 +198,7 @@ class ScriptedHub:
         self.messages: list[list[bytes]] = []
         self.presences: list[DevicePresence] = []
         self.health: list[bytes] = []
+        self.results: list[bytes] = []
         self.silent = False
         self.heads: dict[bytes, tuple[int, bytes]] = {}
         self._client: mqtt.Client | None = None
@@ -214,7 +215,8 @@ class ScriptedHub:
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", self.site.port, clean_start=True)
         client.loop_start()
-        client.subscribe([(topics.CHECKINS_FILTER, 1), (topics.PRESENCE_FILTER, 1), (topics.HEALTH_FILTER, 0)])
+        filters = (topics.CHECKINS_FILTER, topics.PRESENCE_FILTER, topics.HEALTH_FILTER, topics.RESULTS_FILTER)
+        client.subscribe([(name, 1) for name in filters])
         assert subscribed.wait(5)
         here = encode_hub_presence(HubPresence(session=session, online=True, at_ms=NOW_MS))
         client.publish(topics.HUB_PRESENCE, here, qos=1, retain=True)
@@ -242,6 +244,8 @@ class ScriptedHub:
             self.presences.append(decode_device_presence(message.payload))
         elif leaf == "health":
             self.health.append(message.payload)
+        elif leaf == "results":
+            self.results.append(message.payload)
         elif leaf == "checkins":
             checkins = decode_message(message.payload)
             self.messages.append(checkins)

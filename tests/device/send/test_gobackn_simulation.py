@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from device.send.gobackn import GoBackN, LinkState
 
+pytestmark = pytest.mark.slow
+
 
 class Hub:
     """Stores check-ins of one device in order; what is stored survives a crash, unless a backup is restored."""

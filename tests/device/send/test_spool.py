@@ -193,3 +193,22 @@ def test_a_file_that_was_taken_away_is_not_taken_for_a_disk(open_spool, build, p
         path.write_bytes(b"")
     with pytest.raises(SpoolGoneError, match="not the file"):
         spool.append(build)
+
+
+def test_a_frozen_spool_takes_nothing_and_says_where_its_chain_ends(open_spool, build):
+    spool = open_spool()
+    empty = spool.freeze()
+    assert (empty.newest_seq, empty.head_hash, empty.unsent) == (0, GENESIS, 0)
+    spool.thaw()
+    first, second = spool.append(build), spool.append(build)
+    spool.forget(1, first.hash)
+    head = spool.freeze()
+    assert (head.epoch, head.newest_seq, head.head_hash, head.unsent) == (spool.epoch, 2, second.hash, 1)
+    for from_reserve in (False, True):
+        with pytest.raises(StorageError, match="wiped"):
+            spool.append(build, from_reserve=from_reserve)
+    assert (spool.newest, spool.reserve_held) == (2, True)
+    # What is there can still go.
+    assert spool.forget(2, second.hash) is ReceiptFit.OURS
+    spool.thaw()
+    assert spool.append(build).seq == 3

@@ -3,7 +3,8 @@
 import pytest
 
 from device.model import StorageError
-from device.send.ports import Acknowledged, Oversized, Received, Up, WireError
+from device.send.outbox import Outbox
+from device.send.ports import Acknowledged, Missed, Oversized, Received, Refused, Up, WireError
 from device.send.status import Versions
 from device.send.uplink import Uplink
 from protocol import topics
@@ -31,6 +32,17 @@ class ScriptedWire:
         self.ended = None
         self.closed = False
         self.going = False
+        self.asked = []
+        self.taken_ = []
+
+    def subscribe(self, topics_):
+        self.asked += [("+", topic) for topic in topics_]
+
+    def unsubscribe(self, topics_):
+        self.asked += [("-", topic) for topic in topics_]
+
+    def taken(self, message):
+        self.taken_.append(message.mid)
 
     def events(self):
         self._stage.notify()  # So that the uplink never waits.
@@ -54,8 +66,25 @@ class ScriptedWire:
         mids = [mid for mid, (name, *_) in enumerate(self.published, start=1) if name == "checkins"]
         return Acknowledged(mid=mids[-1], ok=ok)
 
+    def mid_of(self, leaf):
+        return next(mid for mid, (name, *_) in enumerate(self.published, start=1) if name == leaf)
+
     def of(self, leaf):
         return [payload for name, payload, _, _ in self.published if name == leaf]
+
+
+class ScriptedDownlink:
+    def __init__(self, stage):
+        self._stage = stage
+        self.subscriptions = ()
+        self.taken = []
+        self.takes_ms = 0
+        self.then = lambda topic: None
+
+    def take(self, topic, payload):
+        self._stage.mono_ms += self.takes_ms
+        self.taken.append(payload)
+        self.then(topic)
 
 
 class Stage:
@@ -67,18 +96,29 @@ class Stage:
         self.notify = lambda: None
         self.wires = []
         self.story = None
+        self.downlink = ScriptedDownlink(self)
+        self.outbox = Outbox(mono_ms=lambda: self.mono_ms)
+        self.versions = Versions(trust=3, policy=4)
+        self.condition = "well"
+        self.wants_time = False
+        self.asked = []
         self.uplink = Uplink(
             device=device,
             spool=spool,
             hub_keys=[HUB_KEY.public],
             open_wire=self._open_wire,
             firmware="0.1.0",
-            versions=lambda: Versions(trust=3, policy=4),
+            versions=lambda: self.versions,
             health=lambda: b"well",
             now_ms=lambda: NOW_MS + self.mono_ms,
             mono_ms=lambda: self.mono_ms,
             random=lambda: 0.0,
             random_bytes=lambda length: b"s" * length,
+            downlink=self.downlink,
+            outbox=self.outbox,
+            condition=lambda: self.condition,
+            wants_time=lambda: self.wants_time,
+            asked=self.asked.append,
         )
 
     def _open_wire(self, *, subscriptions, will, notify):
@@ -494,3 +534,197 @@ def test_without_a_network_it_waits_and_can_be_stopped(stage):
     stage.uplink.start()
     assert stage.uplink.stop(timeout_s=5)
     assert stage.uplink.failure is None
+
+
+def test_the_downlink_hears_what_it_wants_when_it_wants_it(stage):
+    stage.downlink.subscriptions = ("a", "b", "a")
+
+    def story(wire):
+        yield []
+        assert wire.asked == []
+        yield [Up()]
+        assert wire.asked == [("+", "a"), ("+", "b")]
+        stage.downlink.subscriptions = ("b", "c")
+        yield [Received(topic="b", payload=b"1", mid=7), Received(topic="used", payload=b"hint")]
+        yield []
+        assert wire.asked[2:] == [("-", "a"), ("+", "c")]
+        # A hint goes first, for it grows old; who waits for QoS 1 to be taken is told.
+        assert (stage.downlink.taken, wire.taken_) == ([b"hint", b"1"], [0, 7])
+        yield []
+
+    wire = stage.play(story)
+    again = stage.play(story_of_one_turn)
+    assert len(wire.asked) == 4
+    assert again.asked == [("+", "b"), ("+", "c")]
+
+
+def story_of_one_turn(wire):
+    yield [Up()]
+    yield []
+
+
+def test_what_is_wanted_anew_between_two_messages_is_asked_for_anew(stage):
+    def then(topic):
+        stage.downlink.subscriptions = () if topic == "snapshot" else ("snapshot",)
+
+    stage.downlink.subscriptions = ("snapshot",)
+    stage.downlink.then = then
+
+    def story(wire):
+        yield [Up()]
+        yield [Received(topic="snapshot", payload=b"", mid=1), Received(topic="delta", payload=b"", mid=2)]
+        yield []
+
+    assert stage.play(story).asked == [("+", "snapshot"), ("-", "snapshot"), ("+", "snapshot")]
+
+
+def test_the_downlink_listens_before_the_hub_hears_that_we_are_there(stage):
+    stage.downlink.subscriptions = ("time",)
+    order = []
+
+    def story(wire):
+        subscribe, publish = wire.subscribe, wire.publish
+        wire.subscribe = lambda asked: (order.append("subscribe"), subscribe(asked))
+        wire.publish = lambda topic, *args, **more: (order.append("publish"), publish(topic, *args, **more))[1]
+        yield [Up()]
+        yield []
+
+    stage.play(story)
+    assert order[:2] == ["subscribe", "publish"]
+
+
+def test_receipts_have_their_turn_between_large_messages(stage):
+    appended = stage.append(1)
+    stage.downlink.takes_ms = 300
+    many = [Received(topic="snapshot", payload=bytes([number]), mid=number + 1) for number in range(12)]
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield [*many, stage.receipt(1, appended[0].hash), wire.acknowledged()]
+        for turn in range(1, 11, 2):
+            # One large message a turn; a check-in goes out in the one, its receipt is heard in the next.
+            (one,) = stage.append(1)
+            yield []
+            assert (len(stage.downlink.taken), stage.spool.depth, len(wire.of("checkins"))) == (
+                turn + 1,
+                1,
+                turn // 2 + 2,
+            )
+            yield [stage.receipt(turn // 2 + 2, one.hash), wire.acknowledged()]
+            assert (len(stage.downlink.taken), stage.spool.depth) == (turn + 2, 0)
+        yield []
+
+    stage.play(story)
+    assert stage.downlink.taken == [bytes([number]) for number in range(12)]
+    assert (stage.uplink.status.receipts, stage.uplink.status.rewinds) == (6, 0)
+
+
+def test_refused_subscriptions_and_lost_hints_are_counted_and_change_nothing(stage):
+    stage.append(1)
+
+    def story(wire):
+        yield [Up(), Refused(), Missed(count=3), Oversized(count=2), hub_is()]
+        yield []
+        assert len(wire.of("checkins")) == 1
+
+    stage.play(story)
+    status = stage.uplink.status
+    assert (status.refused_subscriptions, status.missed, status.oversized) == (1, 3, 2)
+
+
+def test_what_others_want_said_goes_when_somebody_hears_it(stage):
+    result = stage.outbox.put("d/results", b"result", 1)
+    stage.outbox.put("p/used", b"hint", 0)
+
+    def story(wire):
+        yield []
+        assert wire.published == []
+        yield [Up()]
+        assert wire.of("used") == [b"hint"]
+        assert wire.of("results") == []
+        yield [hub_is()]
+        yield []
+        assert wire.of("results") == [b"result"]
+        assert not result.acknowledged
+        yield [Acknowledged(mid=wire.mid_of("results"), ok=True)]
+        assert result.wait(0)
+
+    stage.play(story)
+    assert stage.uplink.status.unsent == 0
+
+
+def test_a_result_without_a_puback_is_said_again_on_the_next_connection(stage):
+    result = stage.outbox.put("d/results", b"result", 1)
+
+    def story(wire):
+        yield [Up(), hub_is()]
+        yield []
+
+    assert [stage.play(story).of("results") for _ in range(2)] == [[b"result"]] * 2
+    assert not result.acknowledged
+
+
+def test_a_new_policy_is_told_within_a_second_and_new_lists_within_thirty(stage):
+    def told(wire):
+        return [(said.policy_version, dict(said.lists)) for said in map(decode_device_presence, wire.of("presence"))]
+
+    def story(wire):
+        yield [Up()]
+        yield []
+        stage.versions = Versions(trust=3, policy=5)
+        yield []
+        assert len(told(wire)) == 1
+        stage.mono_ms += 1_000
+        yield []
+        yield []
+        assert told(wire)[1:] == [(5, {})]
+        stage.versions = Versions(trust=3, policy=5, lists={b"list-one": 7})
+        stage.mono_ms += 29_999
+        yield []
+        assert len(told(wire)) == 2
+        stage.mono_ms += 1
+        yield []
+        yield []
+        assert told(wire)[2:] == [(5, {b"list-one": 7})]
+
+    stage.play(story)
+
+
+def test_a_gate_that_does_not_know_the_time_asks_by_another_presence(stage):
+    def story(wire):
+        yield [Up()]
+        yield []
+        assert stage.asked == [b"s" * 8]
+        stage.wants_time = True
+        stage.mono_ms += 1_000
+        yield []
+        yield []
+        assert len(wire.of("presence")) == len(stage.asked) == 2
+        wire.going = True
+        stage.mono_ms += 1_000
+        yield []
+        yield []
+        assert len(stage.asked) == 2
+
+    stage.play(story)
+
+
+def test_a_change_of_state_is_told_at_once_but_not_more_than_once_a_second(stage):
+    def story(wire):
+        yield [Up()]
+        for number in range(100):
+            stage.condition = f"state {number}"
+            stage.mono_ms += 100
+            yield []
+        yield []
+        assert 9 <= len(wire.of("health")) <= 11
+        stage.mono_ms += 1_000
+        yield []
+        yield []
+        count = len(wire.of("health"))
+        stage.mono_ms += 10_000
+        yield []
+        yield []
+        assert len(wire.of("health")) == count
+
+    stage.play(story)

@@ -8,12 +8,31 @@ from functools import partial
 import pytest
 
 from device.send.audit import audit_file
+from device.send.outbox import Outbox
 from device.send.status import Versions
 from device.send.uplink import Uplink
 from device.send.wire import Broker, Wire
+from protocol import topics
 from protocol.checkin import parse_checkin
+from protocol.limits import STATUS_LIST_BYTES
 
 pytestmark = [pytest.mark.sockets, pytest.mark.system]
+
+
+class SlowReader:
+    """A downlink that takes as long for a list as a Pi."""
+
+    def __init__(self, device):
+        self.subscriptions = (topics.policy(device),)
+        self.taken = []
+
+    def take(self, topic, payload):
+        time.sleep(0.05)
+        self.taken.append((topic, payload))
+
+
+def mono_ms():
+    return time.monotonic_ns() // 1_000_000
 
 
 @pytest.fixture
@@ -21,6 +40,7 @@ def uplink(site, hub, open_spool, device):
     spool = open_spool()
     cert, key = site.pem(device.hex())
     broker = Broker(host="127.0.0.1", port=site.port, ca=site.folder / "ca.pem", cert=cert, key=key)
+    outbox, downlink = Outbox(mono_ms=mono_ms), SlowReader(device)
     uplink = Uplink(
         device=device,
         spool=spool,
@@ -30,11 +50,13 @@ def uplink(site, hub, open_spool, device):
         versions=lambda: Versions(trust=1, policy=1),
         health=lambda: b"\xa0",
         now_ms=lambda: time.time_ns() // 1_000_000,
-        mono_ms=lambda: time.monotonic_ns() // 1_000_000,
+        mono_ms=mono_ms,
         random=random.Random(7).random,
         random_bytes=secrets.token_bytes,
+        outbox=outbox,
+        downlink=downlink,
     )
-    uplink.spool = spool
+    uplink.spool, uplink.outbox, uplink.downlink = spool, outbox, downlink
     uplink.start()
     yield uplink
     assert uplink.stop()
@@ -125,3 +147,37 @@ def test_nothing_is_lost_or_doubled_while_broker_and_hub_are_killed(uplink, hub,
     assert (uplink.status.bad_receipts, uplink.status.storage_faults) == (0, 0)
     assert uplink.status.connects >= 2
     assert audit_file(path).faults == ()
+
+
+def test_a_result_reaches_the_hub_though_it_comes_later(uplink, hub, device, eventually):
+    result = uplink.outbox.put(topics.results(device), b"done", 1)
+    eventually(lambda: uplink.status.connected)
+    assert not result.acknowledged
+    hub.start()
+    assert result.wait(10)
+    eventually(lambda: hub.results == [b"done"])
+
+
+@pytest.mark.slow
+def test_receipts_come_while_large_lists_pour_in(uplink, hub, device, build, eventually):
+    hub.start()
+    eventually(lambda: uplink.status.hub_online)
+    uplink.spool.append(build)
+    uplink.appended()
+    eventually(lambda: uplink.spool.depth == 0)
+    for number in range(24):
+        hub.say(topics.policy(device), bytes([number]) * STATUS_LIST_BYTES)
+    slowest_s = 0.0
+    end = time.monotonic() + 30
+    while len(uplink.downlink.taken) < 24:
+        assert time.monotonic() < end
+        started = time.monotonic()
+        uplink.spool.append(build)
+        uplink.appended()
+        eventually(lambda: uplink.spool.depth == 0)
+        slowest_s = max(slowest_s, time.monotonic() - started)
+    assert [payload[0] for _, payload in uplink.downlink.taken] == list(range(24))
+    # The receipt stands behind what the broker has sent already, which is bounded; never behind all of it.
+    assert slowest_s < 4.0
+    print(f"slowest receipt {slowest_s:.2f} s")
+    assert (uplink.status.connects, uplink.status.rewinds, uplink.status.oversized) == (1, 0, 0)

@@ -5,12 +5,12 @@ import ssl
 import threading
 import time
 
-import paho.mqtt.client as mqtt
 import pytest
 
 from device.send.ports import Acknowledged, Oversized, Received, Up, Will, WireError
-from device.send.wire import _INBOX_EVENTS, Broker, Wire, _Inbox
+from device.send.wire import Broker, Wire
 from protocol import topics
+from protocol.limits import STATUS_LIST_BYTES
 from protocol.presence import SESSION_BYTES, DevicePresence, encode_device_presence
 
 pytestmark = [pytest.mark.sockets, pytest.mark.system]
@@ -73,6 +73,12 @@ def listen(eventually):
         return events
 
     return listen
+
+
+def settle(wire, listen, device):
+    """The broker answers in order: once it has this message, it has worked on what was asked before."""
+    wire.publish(topics.health(device), b"", qos=1)
+    listen(wire, Acknowledged)
 
 
 def test_up_comes_once_the_subscriptions_are_granted_then_what_is_retained(dial, listen, hub):
@@ -177,30 +183,75 @@ def test_messages_that_are_too_long_never_reach_anybody(dial, listen, hub, devic
     hub.start()
     wire = dial()
     listen(wire, Received)
-    hub.say(topics.receipts(device), bytes(100_000))
-    hub.say(topics.receipts(device), bytes(1_500))
+    hub.say(topics.receipts(device), bytes(STATUS_LIST_BYTES + 100_000))
+    hub.say(topics.receipts(device), bytes(STATUS_LIST_BYTES + 1))
     hub.say(topics.receipts(device), b"short")
     # The broker itself keeps the first one back, for it is over the packet size that we named.
-    assert listen(wire, Received) == [Oversized(), Received(topic=topics.receipts(device), payload=b"short")]
+    events = listen(wire, Received)
+    assert [(one.topic, one.payload) for one in events if isinstance(one, Received)] == [
+        (topics.receipts(device), b"short")
+    ]
+    assert events[-1] == Oversized(count=1)
 
 
-def test_a_subscription_that_is_refused_ends_the_connection():
-    inbox = _Inbox(lambda: None)
-    refused = mqtt.ReasonCode(mqtt.PacketTypes.SUBACK, identifier=0x87)
-    inbox.on_subscribe(None, None, 1, [refused], None)
-    assert (inbox.ended, inbox.take_all()) == ("the broker refused a subscription", [])
+def test_a_status_list_of_the_largest_size_arrives_whole(dial, listen, hub, device):
+    hub.start()
+    wire = dial()
+    listen(wire, Received)
+    largest = bytes(range(256)) * (STATUS_LIST_BYTES // 256)
+    wire.subscribe([topics.policy(device)])
+    settle(wire, listen, device)
+    hub.say(topics.policy(device), largest)
+    (message,) = listen(wire, Received)
+    assert message.payload == largest
 
 
-def test_the_inbox_is_bounded_and_gives_up_the_connection_rather_than_losing_a_puback():
-    calls = []
-    inbox = _Inbox(lambda: calls.append(1))
-    for mid in range(_INBOX_EVENTS):
-        inbox.on_publish(None, None, mid, mqtt.ReasonCode(mqtt.PacketTypes.PUBACK), None)
-    assert inbox.ended is None
-    inbox.on_publish(None, None, 999, mqtt.ReasonCode(mqtt.PacketTypes.PUBACK), None)
-    assert inbox.ended == "more events than can be kept"
-    assert len(inbox.take_all()) == _INBOX_EVENTS
-    assert len(calls) == _INBOX_EVENTS + 1
+def test_what_is_not_wanted_any_more_stays_away(dial, listen, hub, device):
+    hub.start()
+    wire = dial()
+    listen(wire, Received)
+    wire.subscribe([topics.commands(device)])
+    settle(wire, listen, device)
+    hub.say(topics.commands(device), b"heard")
+    (message,) = listen(wire, Received)
+    wire.taken(message)
+    wire.unsubscribe([topics.commands(device)])
+    settle(wire, listen, device)
+    hub.say(topics.commands(device), b"not heard")
+    hub.say(topics.receipts(device), b"later")
+    assert [one.payload for one in listen(wire, Received)] == [b"later"]
+
+
+def test_the_broker_keeps_what_is_not_taken_yet(dial, listen, hub, device, eventually):
+    hub.start()
+    wire = dial()
+    (presence_,) = (one for one in listen(wire, Received) if isinstance(one, Received))
+    wire.taken(presence_)
+    for number in range(200):
+        hub.say(topics.receipts(device), bytes([number]))
+    came = []
+
+    def came_so_far():
+        came.extend(one for one in wire.events() if isinstance(one, Received))
+        return len(came)
+
+    eventually(lambda: came_so_far() >= 16)
+    time.sleep(0.3)
+    # Mosquitto 2.0 lets more through in a burst than it was asked for, but neither all nor for long.
+    assert came_so_far() < 200
+    assert wire.ended is None
+    for message in came:
+        wire.taken(message)
+
+    def the_others_came():
+        for one in wire.events():
+            if isinstance(one, Received):
+                wire.taken(one)
+                came.append(one)
+        return len(came) == 200
+
+    eventually(the_others_came)
+    assert [one.payload[0] for one in came] == list(range(200))
 
 
 @pytest.mark.slow

@@ -96,6 +96,7 @@ class Outbox:
     def __init__(self, store, platform, hub_key, gate):
         self.store, self.platform, self.gate = store, platform, gate
         self.now_ms = START_MS
+        self.unannounced = set()
         self.health, self.metrics = Health(), Metrics()
         ids = itertools.count(1)
         self.forward = Forward(
@@ -104,7 +105,8 @@ class Outbox:
             hub_id=b"hub-hub-",
             key=hub_key,
             trust=platform.trust,
-            key_of=lambda device: gate.key.public if device == gate.device else None,
+            key_of=lambda device, kid: gate.key.public if (device, kid) == (gate.device, gate.key.public.kid) else None,
+            announced=lambda kid: kid not in self.unannounced,
             new_id=lambda: next(ids).to_bytes(16, "big"),
             health=self.health,
             metrics=self.metrics,

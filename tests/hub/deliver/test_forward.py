@@ -238,3 +238,25 @@ async def test_a_batch_names_the_hub(outbox, platform, hub_key):
     await outbox.round()
     batch = open_batch(platform.bodies[0], key=hub_key.public)
     assert (batch.hub, batch.batch_id) == (b"hub-hub-", (1).to_bytes(16, "big"))
+
+
+async def test_a_key_that_the_platform_was_not_told_of_holds_its_check_ins_back_until_it_was(outbox, platform, gate):
+    outbox.unannounced = {gate.key.public.kid}
+    await outbox.put(2)
+    await outbox.forward.step()
+    await outbox.forward.settle()
+    assert platform.batches == {}
+    outbox.unannounced = set()
+    await outbox.forward.step()
+    await outbox.forward.settle()
+    assert len(platform.batches) == 1
+
+
+async def test_a_key_that_the_platform_never_takes_does_not_hold_the_others_up_for_ever(outbox, platform, gate):
+    outbox.unannounced = {gate.key.public.kid}
+    await outbox.put(2)
+    await outbox.forward.step()
+    outbox.now_ms += 600_000
+    await outbox.forward.step()
+    await outbox.forward.settle()
+    assert len(platform.batches) == 1

@@ -24,7 +24,7 @@ def parts_of():
 
     def make(gate, entries):
         message = read_payload("checkins", encode_message(list(entries)))
-        return verify(message.entries, device_id=gate.device, key=gate.key.public)
+        return verify(message.entries, device_id=gate.device, keys={gate.key.public.kid: gate.key.public})
 
     return make
 

@@ -5,8 +5,10 @@ import random
 import pytest
 
 from hub.model import DeviceState
+from hub.store.enrol_ports import StoredKey
 from hub.store.errors import HeadConflictError
 from protocol.checkin import GENESIS, encode_message, hash_of
+from protocol.keys import encode_key
 
 
 async def test_receipts_follow_the_commit(site, gate):
@@ -277,3 +279,29 @@ async def test_a_day_at_a_bad_site(make_site, make_gate, make_memory_store, hub_
         assert store.stored(gate) == gate.chain
     assert not (store.quarantine)
     assert not (store.gaps)
+
+
+async def test_a_rotated_key_is_taken_over_and_the_old_one_then_signs_nothing_new(site, gate, make_gate):
+    older, newer = gate.key, make_gate("newer").key
+    site.store.later_keys.append(
+        StoredKey(kid=newer.public.kid, device_id=gate.device, cose_key=encode_key(newer.public), from_ms=1)
+    )
+    site.store.version += 1
+    await site.ingest._intake.refresh()
+    gate.make(2)
+    gate.key = newer
+    gate.make(2)
+    # Sealed by both, in one message: the chain is one.
+    assert (await site.run((gate.topic(), gate.message(1, 4))))[gate.device].seq == 4
+    await site.ingest._intake.refresh()
+    # A resend of what the older key signed stays a duplicate.
+    assert (await site.run((gate.topic(), gate.message(1, 4))))[gate.device].seq == 4
+    assert site.metric("checkins_duplicate_total") == 4
+    assert site.store.quarantine == []
+    # Whoever still has that key makes nothing new with it, whatever time it claims.
+    thief = gate.copy()
+    thief.key = older
+    thief.make(1, at_ms=1_700_000_000_000)
+    await site.run((gate.topic(), thief.message(5, 5)))
+    assert [entry.reason for entry in site.store.quarantine] == ["ended_key"]
+    assert len(site.store.stored(gate)) == 4

@@ -15,7 +15,6 @@ def document(tmp_path):
         "api": {"host": "127.0.0.1", "port": 1, "ca": "ca", "cert": "cert", "key": "key"},
         "pages": {"host": "127.0.0.1", "port": 2},
         "hubs": {"00" * 8: key},
-        "devices": {"11" * 8: key, "22" * 8: key},
     }
 
 
@@ -27,7 +26,7 @@ def written(tmp_path, document):
 def test_a_right_file_is_read(tmp_path):
     config = read_config(written(tmp_path, document(tmp_path)))
     assert config.api.port == 1
-    assert set(config.devices) == {b"\x11" * 8, b"\x22" * 8}
+    assert set(config.hubs) == {bytes(8)}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def test_a_right_file_is_read(tmp_path):
         (("api", "surprise"), "x", "surprise"),
         (("pages", "port"), "many", "many"),
         (("hubs",), {"zz": "k"}, "hex"),
-        (("devices",), {"00" * 8: "/nowhere"}, "nowhere"),
+        (("hubs",), {"00" * 8: "/nowhere"}, "nowhere"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_reason(tmp_path, path, value, what):

@@ -14,6 +14,8 @@ from protocol.keys import Ed25519SigningKey
 from protocol.reasons import Reason
 from protocol.terms import Colour
 
+pytestmark = pytest.mark.slow
+
 
 def batch_of(checkins, **fields):
     return Batch(**{"hub": bytes(8), "batch_id": os.urandom(16), "checkins": tuple(checkins), **fields})
@@ -116,8 +118,21 @@ def test_another_devices_signature_is_rejected(store, gate, take):
     counted(store, rows=0, bad_signatures=1)
 
 
+def test_a_device_that_changed_its_key_is_believed_with_both(store, gate, take):
+    old, new = gate.next(), Ed25519SigningKey(os.urandom(32))
+    store.know_device(gate.told(new))
+    assert take(batch_of([old, gate.next(key=new)])).stored == 2
+
+
+def test_a_key_stays_whose_it_was(store, gate, take):
+    thief = type(gate)(key=gate.key)
+    store.know_device(thief.told())
+    receipt = take(batch_of([thief.next()]))
+    assert receipt.rejected == ((0, Reason.UNKNOWN_ISSUER),)
+
+
 def test_an_unknown_device_is_rejected(store, gate, take):
-    receipt = take(batch_of([gate.next()]), devices={})
+    receipt = take(batch_of([gate.next(device=os.urandom(8))]))
     assert receipt.rejected == ((0, Reason.UNKNOWN_ISSUER),)
     counted(store, rows=0, unknown_devices=1)
 
@@ -144,7 +159,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(store, gate, take):
 
     batch = batch_of(gate.chain(3))
     with pytest.raises(RuntimeError):
-        store.take(batch, devices=gate.registered, seal=broken_seal, now_ms=1)
+        store.take(batch, seal=broken_seal, now_ms=1)
     counted(store, rows=0, batches=0)
     assert take(batch).stored == 3
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from deploy.sandbox.platform.authority import bundle_file, load_authority, root_file
-from deploy.sandbox.platform.wallet import CodeKind, CodeRequest, Wallet
+from deploy.sandbox.platform.authority import bundle_file, root_file
+from deploy.sandbox.platform.wallet import CodeKind, CodeRequest
 from protocol.codes import parse_text, verify
 from protocol.errors import SignatureError, UnknownKeyError
 from protocol.keys import EDDSA, ES256, decode_key
@@ -14,11 +14,6 @@ from protocol.terms import Colour, Kind
 from protocol.trust import KeyUse, open_trust
 
 NOW_S = int(time.time())
-
-
-@pytest.fixture
-def wallet(authority_folder):
-    return Wallet(load_authority(authority_folder))
 
 
 @pytest.fixture

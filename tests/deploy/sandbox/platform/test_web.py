@@ -1,97 +1,20 @@
 """The stand-in platform over real sockets and TLS: what a hub, a phone, a browser and an attacker get."""
 
-import datetime as dt
 import io
 import os
 import random
-import ssl
 
 import aiohttp
 import pytest
 
-from deploy.sandbox.pki import CertificateAuthority
-from deploy.sandbox.platform.config import ApiConfig, PagesConfig, PlatformConfig
-from deploy.sandbox.platform.web import Platform
-from deploy.sandbox.ports import free_ports
-from protocol.batch import Batch, open_batch_receipt, seal_batch
+from protocol.batch import open_batch_receipt
 from protocol.codes import parse_text
 from protocol.keys import Ed25519SigningKey
 from protocol.limits import BATCH_BYTES
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
 HUB_ID = b"hub-no-1"
-
-
-class Client:
-    """A hub, and everybody else, in front of one platform."""
-
-    def __init__(self, session, config, hub_key, contexts, receipts):
-        self.session = session
-        self.api = f"https://127.0.0.1:{config.api.port}"
-        self.pages = f"http://127.0.0.1:{config.pages.port}"
-        self.hub_key = hub_key
-        self.contexts = contexts
-        self.receipts = receipts
-
-    def sealed(self, checkins, *, hub=HUB_ID, key=None, batch_id=None):
-        batch = Batch(hub=hub, batch_id=batch_id or os.urandom(16), checkins=tuple(checkins))
-        return seal_batch(batch, key=key or self.hub_key)
-
-    async def post(self, body, *, who="hub"):
-        async with self.session.post(f"{self.api}/v1/checkins", data=body, ssl=self.contexts[who]) as answer:
-            return answer.status, await answer.read()
-
-    async def get(self, path):
-        async with self.session.get(f"{self.pages}{path}") as answer:
-            return answer
-
-    async def summary(self):
-        async with self.session.get(f"{self.pages}/v1/summary") as answer:
-            return await answer.json()
-
-    async def code(self, wish):
-        async with self.session.post(f"{self.pages}/sandbox/codes", json=wish) as answer:
-            return answer.status, await answer.json()
-
-
-def client_context(ca, files=None):
-    context = ssl.create_default_context(cafile=str(ca))
-    if files is not None:
-        context.load_cert_chain(files.cert, files.key)
-    return context
-
-
-@pytest.fixture
-async def platform(tmp_path, authority, authority_folder, gate):
-    now = dt.datetime.now(dt.UTC)
-    ca = CertificateAuthority(tmp_path / "ca", name="platform", now=now)
-    other = CertificateAuthority(tmp_path / "other", name="other", now=now)
-    server = ca.server("platform")
-    hub_key = Ed25519SigningKey(os.urandom(32))
-    api_port, pages_port = free_ports(2, rng=random.SystemRandom())
-    config = PlatformConfig(
-        authority=authority_folder,
-        database=tmp_path / "platform.sqlite",
-        api=ApiConfig(host="127.0.0.1", port=api_port, ca=server.ca, cert=server.cert, key=server.key),
-        pages=PagesConfig(host="127.0.0.1", port=pages_port),
-        hubs={HUB_ID: hub_key.public},
-        devices=gate.registered,
-    )
-    contexts = {
-        "hub": client_context(server.ca, ca.client(HUB_ID.hex())),
-        "other_hub": client_context(server.ca, ca.client("aa" * 8)),
-        "no_hex": client_context(server.ca, ca.client("nobody")),
-        "no_certificate": client_context(server.ca),
-        "foreign_certificate": client_context(server.ca, other.client(HUB_ID.hex())),
-        "old_tls": client_context(server.ca, ca.client("old")),
-    }
-    contexts["old_tls"].maximum_version = ssl.TLSVersion.TLSv1_2
-    running = Platform(config)
-    await running.start()
-    async with aiohttp.ClientSession() as session:
-        yield Client(session, config, hub_key, contexts, authority.receipts.public)
-    await running.stop()
 
 
 async def test_a_batch_is_stored_and_signed_for(platform, gate):

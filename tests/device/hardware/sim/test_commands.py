@@ -7,19 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.hardware.ports import HardwareError
-from device.hardware.sim.commands import CODES_IN_VIEW, CONNECTIONS, LINE_BYTES, CommandSocket, parse_command
+from device.hardware.sim.commands import (
+    CODES_IN_VIEW,
+    CONNECTIONS,
+    LINE_BYTES,
+    CommandSocket,
+    Show,
+    Warm,
+    parse_command,
+)
 
 
 @pytest.mark.parametrize(
-    ("line", "texts"),
+    ("line", "command"),
     [
-        (b'{"show": "GL1:ABC"}', ("GL1:ABC",)),
-        (b'{"show": ["a", "b"]}', ("a", "b")),
-        (b'{"clear": true}', ()),
+        (b'{"show": "GL1:ABC"}', Show(("GL1:ABC",))),
+        (b'{"show": ["a", "b"]}', Show(("a", "b"))),
+        (b'{"clear": true}', Show(())),
+        (b'{"temperature_cc": 3650}', Warm(3650)),
+        (b'{"temperature_cc": -7000}', Warm(-7000)),
+        (b'{"temperature_cc": null}', Warm(None)),
     ],
 )
-def test_commands_are_understood(line, texts):
-    assert parse_command(line) == texts
+def test_commands_are_understood(line, command):
+    assert parse_command(line) == command
 
 
 @pytest.mark.parametrize(
@@ -38,6 +49,13 @@ def test_commands_are_understood(line, texts):
         b'{"show": {"a": 1}}',
         b'{"show": "a", "clear": true}',
         b'{"show": "a", "also": 1}',
+        b'{"temperature_cc": true}',
+        b'{"temperature_cc": 36.5}',
+        b'{"temperature_cc": "3650"}',
+        b'{"temperature_cc": 38001}',
+        b'{"temperature_cc": -7001}',
+        b'{"temperature_cc": 3650, "show": "a"}',
+        b'{"temperature_cc": null, "clear": true}',
         json.dumps({"show": ["a"] * (CODES_IN_VIEW + 1)}).encode(),
         json.dumps({"show": "a" * 2049}).encode(),
     ],
@@ -94,6 +112,20 @@ def test_each_line_is_answered_and_a_bad_one_changes_nothing(listening):
         assert ask(person, b'{"clear":true}\n') == {"ok": True}
     assert shown == [("a",), ()]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.sockets
+def test_a_temperature_goes_to_the_thermometer_and_where_there_is_none_it_is_refused(tmp_path):
+    felt = []
+    for warm, answer in [
+        (felt.append, {"ok": True}),
+        (None, {"ok": False, "error": "this gate has no simulated thermometer"}),
+    ]:
+        commands = CommandSocket(path=tmp_path / "people", show=felt.append, warm=warm)
+        with connect(tmp_path / "people") as person:
+            assert ask(person, b'{"temperature_cc":3812}\n') == answer
+        commands.close()
+    assert felt == [3812]
 
 
 @pytest.mark.sockets

@@ -8,6 +8,7 @@ import zxingcpp
 
 from device.hardware.ports import HardwareError
 from device.hardware.sim.people import PeopleCamera
+from device.hardware.sim.thermometer import SimThermometer
 
 CODE = "GL1:" + "6BFOXN%TS3DH" * 18
 
@@ -42,6 +43,19 @@ def test_a_code_shown_over_the_socket_is_in_the_frame_after_the_answer(camera, t
         person.sendall(b'{"clear":true}\n')
         assert json.loads(answers.readline()) == {"ok": True}
         assert read_texts(camera.read(1.0)) == set()
+
+
+def test_people_bring_their_temperature_to_the_thermometer(tmp_path):
+    thermometer = SimThermometer(reading_cc=3650)
+    camera = PeopleCamera(socket_path=tmp_path / "warm", fps=1000.0, warm=thermometer.set)
+    camera.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as person:
+        person.connect(str(tmp_path / "warm"))
+        assert thermometer.read() == 3650
+        person.sendall(b'{"temperature_cc":3875}\n')
+        assert json.loads(person.makefile("rb").readline()) == {"ok": True}
+        assert thermometer.read() == 3875
+    camera.stop()
 
 
 def test_several_codes_are_in_view_together(camera):

@@ -1,0 +1,145 @@
+"""Everything that makes this device somebody's is erased, in an order that a power cut cannot turn into harm.
+
+The mark comes first: from it on the device is no gate any more, and every start finishes the wipe. The link to the
+site goes before the keys, keys before records, the network last, since it alone may need somebody else's help.
+The signed proof is sent before all this, by whoever took the command.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from device import durable, sitefile
+from device.enrol import pending, site
+from device.enrol.errors import JoinError, SiteError
+from device.enrol.pending import ENROLLING, RENEWING, Enrolling, Renewing
+from device.enrol.ports import Network
+from device.keystore.ports import KeyStore, KeyStoreError
+from device.sitefile import SiteConfig
+from device.tomlfile import ConfigError
+
+WIPING = "wiping"
+"""Below `state_dir`: the mark."""
+
+_MARK_BYTES = 64 * 1024
+_NOT_OURS = "lost+found"
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """What must be erased and would no longer be known once the site is gone: keys by name, files by path."""
+
+    keys: list[str]
+    files: list[str]
+
+
+def wipe_ready(*, unsent: int, even_unsent: bool, state_dir: Path) -> str | None:
+    """Why a wipe may not begin, for whoever answers the command; None when it may.
+
+    Args:
+        unsent: how many check-ins in the spool have no receipt.
+        even_unsent: the operator gave them up.
+        state_dir: where everything lies.
+    """
+    if wiping(state_dir):
+        return "a wipe is under way"
+    if unsent and not even_unsent:
+        return f"{unsent} check-ins have no receipt yet"
+    return None
+
+
+def wiping(state_dir: Path) -> bool:
+    """Whether a wipe was begun and is not finished: then this is no gate, and `finish_wipe` comes first."""
+    return (state_dir / WIPING).exists()
+
+
+def begin_wipe(state_dir: Path, *, given: SiteConfig | None = None) -> None:
+    """Writes the mark. When this returns the wipe will happen, whatever comes; the process should start again.
+
+    Args:
+        state_dir: where everything lies.
+        given: the site in force, so that the private files of a hand-provisioned gate go too.
+
+    Raises:
+        SiteError: the disk did not allow it; nothing has begun.
+    """
+    if wiping(state_dir):
+        return
+    enrolling = pending.load(state_dir / ENROLLING, Enrolling)
+    renewing = pending.load(state_dir / RENEWING, Renewing)
+    named = {site.stored_in_force(state_dir), given.keys.stored if given else None}
+    named |= {state.signing for state in (enrolling, renewing) if state is not None}
+    named |= set(_stored_anywhere(state_dir))
+    private = [given.keys.signing, given.broker.key] if given is not None else []
+    mark = _Mark(
+        keys=sorted(name for name in named if name is not None),
+        files=[str(path.resolve()) for path in private if path is not None],
+    )
+    try:
+        durable.write_atomic(state_dir / WIPING, msgspec.json.encode(mark))
+    except OSError as error:
+        raise SiteError(f"the wipe cannot begin: {error}") from error
+
+
+def finish_wipe(state_dir: Path, *, keys: KeyStore, network: Network | None) -> None:
+    """Erases everything; nothing happens where no wipe was begun. Only with no spool open.
+
+    1. The link to the site: nobody starts a gate from here any more.
+    2. The private keys, in the key store and as files.
+    3. Everything else in `state_dir`: sites, spool, trust, policy, commands, what was begun.
+    4. The network.
+    5. The mark.
+
+    Raises:
+        SiteError: something is left; the mark is still there, and the next start tries again.
+    """
+    if not wiping(state_dir):
+        return
+    mark = _read_mark(state_dir)
+    # 1.
+    steps: list[Callable[[], None]] = [partial(durable.remove_tree, state_dir / sitefile.CURRENT)]
+    # 2.
+    steps += [partial(keys.erase, name) for name in mark.keys]
+    steps += [partial(durable.erase, Path(path)) for path in mark.files]
+    # 3.
+    rest = [path for path in sorted(state_dir.iterdir()) if path.name not in {WIPING, _NOT_OURS}]
+    steps += [partial(durable.remove_tree, path, overwrite=True) for path in rest]
+    # 4.
+    if network is not None:
+        steps.append(network.leave)
+    # What cannot be erased must not save what can.
+    failed = [problem for step in steps if (problem := _problem(step)) is not None]
+    # 5.
+    if not failed:
+        failed = [problem for problem in [_problem(partial(durable.erase, state_dir / WIPING))] if problem is not None]
+    if failed:
+        raise SiteError("the wipe is not finished: " + "; ".join(failed))
+
+
+def _problem(step: Callable[[], None]) -> str | None:
+    try:
+        step()
+    except (OSError, KeyStoreError, JoinError) as error:
+        return str(error)
+    return None
+
+
+def _read_mark(state_dir: Path) -> _Mark:
+    """The mark. One that cannot be read still means a wipe, of what can be found without it."""
+    try:
+        with (state_dir / WIPING).open("rb") as file:
+            return msgspec.json.decode(file.read(_MARK_BYTES), type=_Mark)
+    except (OSError, msgspec.DecodeError):
+        return _Mark(keys=_stored_anywhere(state_dir), files=[])
+
+
+def _stored_anywhere(state_dir: Path) -> list[str]:
+    """The signing keys that any site here names, in force or not."""
+    found = []
+    for folder in sorted((state_dir / "site").glob("[0-9]*")):
+        try:
+            found.append(sitefile.load_site(folder).keys.stored)
+        except ConfigError:
+            continue
+    return [name for name in found if name is not None]

@@ -1,0 +1,1 @@
+"""What an operator can ask of this gate, each built from small callables that main gives."""

@@ -1,0 +1,13 @@
+"""Whether the hub may tell others the time."""
+
+import ctypes
+
+_TIME_ERROR = 5
+_TIMEX_BYTES = 512
+
+
+def kernel_synchronised() -> bool:
+    """Whether the kernel's clock is being disciplined, by chrony, systemd-timesyncd or anybody else (adjtimex(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    state: int = libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return 0 <= state < _TIME_ERROR

@@ -1,0 +1,111 @@
+"""Settings and files -> what `main` puts together: contexts, keys, presence, the enrolment server."""
+
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hub.broker.client import Presence
+from hub.broker.wire import Outgoing
+from hub.config import HubConfig
+from hub.enrol.http import EnrolmentPages
+from hub.enrol.server import EnrolmentServer
+from hub.health import Health
+from hub.registry.authority import load_authority
+from hub.registry.configuration import Addresses, Configurations
+from hub.store.ports import Store
+from hub.trust.parts import Parts
+from protocol import topics
+from protocol.keyfile import parse_private
+from protocol.keys import SigningKey, VerifyKey
+from protocol.limits import KEY_FILE_BYTES, TRUST_BYTES
+from protocol.presence import SESSION_BYTES, HubPresence, encode_hub_presence
+from protocol.terms import Direction
+
+
+def enrolment_server(
+    config: HubConfig,
+    *,
+    store: Store,
+    key: SigningKey,
+    root: VerifyKey,
+    believing: Parts,
+    health: Health,
+    now_ms: Callable[[], int],
+) -> EnrolmentServer:
+    """Where devices enrol and renew. Only with `[ca]` and `[enrolment]`.
+
+    Raises:
+        RegistryError: the authority's files cannot be used.
+    """
+    if config.ca is None or config.enrolment is None:
+        raise ValueError("no [ca] or no [enrolment]")
+    authority = load_authority(cert=config.ca.cert, key=config.ca.key, days=config.ca.certificate_days, now_ms=now_ms())
+    enrolment = config.enrolment
+
+    async def policy_for(device: bytes, place: str, gate: str, direction: Direction) -> bytes:
+        return await believing.policies.policy_for(device=device, place=place, gate=gate, direction=direction)
+
+    configurations = Configurations(
+        store=store,
+        addresses=Addresses(
+            broker_host=enrolment.broker_host or config.broker.host,
+            broker_port=enrolment.broker_port or config.broker.port,
+            hub_url=enrolment.url,
+            ca=authority.der,
+            hub_keys=(key.public,),
+            root=root,
+        ),
+        policy_for=policy_for,
+        trust=lambda: believing.bundle.data,
+    )
+    return EnrolmentServer(
+        pages=EnrolmentPages(store=store, authority=authority, configurations=configurations, now_ms=now_ms),
+        store=store,
+        authority=authority,
+        server_name=enrolment.server_name,
+        host=enrolment.host,
+        port=enrolment.port,
+        health=health,
+        now_ms=now_ms,
+    )
+
+
+def new_presence() -> Presence:
+    """A new session for every connection: what the broker dropped meanwhile must be sent again."""
+    session, at_ms = secrets.token_bytes(SESSION_BYTES), now_ms()
+
+    def message(*, online: bool) -> Outgoing:
+        payload = encode_hub_presence(HubPresence(session=session, online=online, at_ms=at_ms))
+        return Outgoing(topic=topics.HUB_PRESENCE, payload=payload, qos=1, retain=True)
+
+    return Presence(online=message(online=True), offline=message(online=False))
+
+
+def mutual_tls(*, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.3 with our certificate; the other side's must be signed by `ca`. Raises OSError for bad files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(ca)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def read_bundle(path: Path) -> bytes:
+    """The signed trust bundle, no more of a file than one may have. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(TRUST_BYTES + 1)
+
+
+def read_signing_key(path: Path) -> SigningKey:
+    """The hub's private key. Raises OSError, ValueError or ProtocolError."""
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"{path}: others than its owner may read the private key; chmod 600 it")
+    with path.open("rb") as file:
+        return parse_private(file.read(KEY_FILE_BYTES + 1))
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,153 @@
+"""What a gate asks the platform, sealed so that the hub which passes it on cannot read it.
+
+HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305, to the resolver's key from
+the trust bundle. The text is padded, so that its length tells nothing either. HPKE draws a fresh key for each query:
+that is the one place where this package is not a pure function.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from protocol import cbor
+from protocol.checkin import DEVICE_BYTES
+from protocol.errors import MalformedError, SignatureError
+from protocol.limits import QUERY_BYTES, QUERY_PADDED_BYTES, QUERY_TEXT_CHARS
+from protocol.terms import Scheme
+
+QUERY_ID_BYTES = 16
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+_INFO = b"gatelight/resolve/1"
+_SEALED_LEAST = 32 + 16
+_PAD_BEGIN = b"\x80"
+_SCHEMES = frozenset({Scheme.CARD_NUMBER, Scheme.OPAQUE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What a gate asks: whose is this text? `id` is random and comes back in the answer.
+
+    The text, which may be an identity number, stands in no representation, so that none reaches a log.
+    """
+
+    id: bytes
+    device: bytes
+    place: str
+    gate: str
+    scheme: Scheme
+    text: str = field(repr=False)
+
+
+def seal_query(query: Query, *, resolver: bytes) -> bytes:
+    """Query -> `{1: id, 2: HPKE ciphertext}`, which only the holder of the resolver's key can read.
+
+    Args:
+        query: what is asked.
+        resolver: the X25519 public key from the trust bundle, 32 bytes.
+
+    Raises:
+        MalformedError: a query that the platform would refuse, or no key that anything can be sealed to.
+    """
+    plain = cbor.encode(
+        {
+            1: query.id,
+            2: query.device,
+            3: query.place,
+            4: query.gate,
+            5: query.scheme,
+            6: _pad(query.text),
+        }
+    )
+    _read_query(plain)
+    try:
+        sealed = _SUITE.encrypt(plain, X25519PublicKey.from_public_bytes(resolver), info=_INFO + query.id)
+    except ValueError as error:  # a wrong length, or a point of small order
+        raise MalformedError("resolver", "not a usable X25519 public key") from error
+    return cbor.encode({1: query.id, 2: sealed})
+
+
+def query_id(data: bytes) -> bytes:
+    """Sealed query -> its id, for the hub, which cannot read the rest.
+
+    Raises:
+        LimitError, MalformedError: not a sealed query.
+    """
+    return _read_sealed(data)[0]
+
+
+def open_query(data: bytes, *, private: X25519PrivateKey) -> Query:
+    """Sealed query -> query, as the platform reads it.
+
+    1. The outer map, within its limit.
+    2. The ciphertext opens with this key, for this id.
+    3. The query, each field within its bounds, the padding exact.
+    4. The id outside is the one inside.
+
+    Raises:
+        LimitError, MalformedError: not a query.
+        SignatureError: sealed to another key or id, or altered.
+    """
+    # 1.
+    outer_id, sealed = _read_sealed(data)
+    # 2.
+    try:
+        plain = _SUITE.decrypt(sealed, private, info=_INFO + outer_id)
+    except (InvalidTag, ValueError) as error:
+        raise SignatureError("query", "does not open with this key and id") from error
+    # 3.
+    query = _read_query(plain)
+    # 4.
+    if query.id != outer_id:
+        raise MalformedError("query.id", "not the one that stands outside")
+    return query
+
+
+def _pad(text: str) -> bytes:
+    """UTF-8, one byte 0x80, zeros up to a multiple of 64 (ISO/IEC 7816-4)."""
+    try:
+        data = text.encode() + _PAD_BEGIN
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which a decoder of pictures may give
+        raise MalformedError("query.text", "not Unicode") from error
+    return data + bytes(-len(data) % QUERY_PADDED_BYTES)
+
+
+def _unpad(value: Any) -> str:
+    where = "query.text"
+    if type(value) is not bytes or not value or len(value) % QUERY_PADDED_BYTES:
+        raise MalformedError(where, "missing" if value is None else f"not in steps of {QUERY_PADDED_BYTES} bytes")
+    data = value.rstrip(b"\x00")
+    if not data.endswith(_PAD_BEGIN) or len(value) - len(data) >= QUERY_PADDED_BYTES:
+        raise MalformedError(where, "wrongly padded")
+    try:
+        text = data[:-1].decode()
+    except UnicodeDecodeError as error:
+        raise MalformedError(where, "not UTF-8") from error
+    return cbor.text(text, where, 1, QUERY_TEXT_CHARS)
+
+
+def _read_sealed(data: bytes) -> tuple[bytes, bytes]:
+    what = "sealed query"
+    fields = cbor.fields(cbor.decode(data, what=what, limit=QUERY_BYTES), what=what, known=frozenset({1, 2}))
+    return (
+        cbor.sized_bytes(fields.get(1), "sealed query.id", QUERY_ID_BYTES),
+        cbor.sized_bytes(fields.get(2), "sealed query.ciphertext", _SEALED_LEAST, QUERY_BYTES),
+    )
+
+
+def _read_query(plain: bytes) -> Query:
+    what = "query"
+    fields = cbor.fields(cbor.decode(plain, what=what, limit=QUERY_BYTES), what=what, known=frozenset(range(1, 7)))
+    scheme = cbor.member(fields.get(5), "query.scheme", Scheme)
+    if scheme not in _SCHEMES:
+        raise MalformedError("query.scheme", "only card numbers and opaque codes are looked up")
+    return Query(
+        id=cbor.sized_bytes(fields.get(1), "query.id", QUERY_ID_BYTES),
+        device=cbor.sized_bytes(fields.get(2), "query.device", DEVICE_BYTES),
+        place=cbor.name(fields.get(3), "query.place"),
+        gate=cbor.name(fields.get(4), "query.gate"),
+        scheme=scheme,
+        text=_unpad(fields.get(6)),
+    )
