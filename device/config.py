@@ -70,6 +70,7 @@ __all__ = [
     "load",
     "load_machine",
     "load_wiring",
+    "provisioned_site",
 ]
 
 _OF_THE_SITE = frozenset(SiteConfig.__struct_fields__) - {"renews"}
@@ -168,6 +169,15 @@ def is_provisioned(path: Path) -> bool:
         ConfigError: as `load_machine`.
     """
     return _split(path)[1] is not None
+
+
+def provisioned_site(path: Path) -> SiteConfig | None:
+    """The site that the file itself names, as somebody wrote it; None where the enrolment does.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    return _split(path)[1]
 
 
 def _split(path: Path) -> tuple[MachineConfig, SiteConfig | None]:

@@ -8,7 +8,7 @@
     this thread      looks whether the others live, and feeds the watchdog while frames are being decoded
 
 A thread that ends though nobody asked ends the process; systemd starts it again, and `gatelight-device safe` has
-the relay off in between.
+the relay off in between. This file is longer than most: who knows whom is best read on one page.
 """
 
 import secrets
@@ -25,7 +25,7 @@ from device.config import DeviceConfig
 from device.enrol.errors import EnrolmentError
 from device.enrol.renewal import Renewal
 from device.hardware.ports import EndOfFramesError, Watchdog
-from device.health import Figures, Progress, health_of, state_of
+from device.health import Progress
 from device.identity import Identity
 from device.keystore.ports import KeyStore, KeyStoreError
 from device.logs import Log
@@ -49,9 +49,8 @@ from device.send.uplink import Uplink
 from device.send.wire import Broker, Wire
 from device.stop import Stop, Why
 from device.trust.ledger import Ledger
-from protocol.health import ClockSource, encode_health
+from device.vitals import Vitals
 from protocol.slip import slip_number
-from protocol.trust import days_left
 
 WATCH_S = 0.2
 """How often the threads are looked at: a dead one leaves the gate dark for at most this long."""
@@ -114,7 +113,7 @@ class Gate:
             Asked(
                 policy=lambda: beliefs.policy,
                 locate=self._locate,
-                figures=self._scan_figures,
+                figures=self._figures,
                 renewal=self._renewal,
                 end=lambda: stop.ask(Why.RESTART),
                 wipe=lambda: stop.ask(Why.WIPE),
@@ -135,11 +134,22 @@ class Gate:
         )
         self._decoder = DecoderProcess(engine=config.decoder.engine, frame_px_max=config.decoder.frame_px_max)
         self._loop = self._make_loop()
+        self._vitals = Vitals(
+            beliefs=beliefs,
+            switch=self._switch,
+            spool=spool,
+            hardware=hardware,
+            mailbox=self._mailbox,
+            capture=self._capture,
+            decoder=self._decoder,
+            loop=self._loop,
+            inbox=self._operations.inbox,
+        )
         self._uplink = self._make_uplink(outbox)
         self._renewing = threading.Thread(target=self._look_after_certificate, name="renewal", daemon=True)
 
-    def start(self) -> None:
-        """Start every thread."""
+    def start(self, *, can_be_armed: bool = True) -> None:
+        """Start every thread; with `can_be_armed`, a button that is held ends this gate, to be enrolled anew."""
         self._operations.start()
         if self._operations.inbox.wiping:
             # It was proved where the chain ends: nothing may follow.
@@ -149,7 +159,7 @@ class Gate:
         self._uplink.start()
         if self._renewal is not None:
             self._renewing.start()
-        if self._hardware.button is not None:
+        if can_be_armed and self._hardware.button is not None:
             self._hardware.button.listen(on_press=lambda: None, on_hold=lambda: self._stop.ask(Why.ARMED))
         config = self._config
         self._log.event("started", device=self._identity.device.hex(), place=config.place, gate=config.gate)
@@ -188,6 +198,10 @@ class Gate:
         self._operations.stop()
         self._uplink.stop()
         self._log.event("uplink", **asdict(self._uplink.status))
+
+    def _figures(self) -> ScanFigures:
+        """Whoever may be asked for a self-test is built before what is tested."""
+        return self._vitals.scan_figures()
 
     def _take_command(self, payload: bytes) -> None:
         """Beliefs are built before what acts on them."""
@@ -242,14 +256,14 @@ class Gate:
             versions=lambda: Versions(
                 trust=beliefs.issuers.current.version, policy=beliefs.policy.version, lists=beliefs.lists.versions
             ),
-            health=self._health,
+            health=self._vitals.health,
             now_ms=clock.now_ms,
             mono_ms=mono_ms,
             random=secrets.SystemRandom().random,
             random_bytes=secrets.token_bytes,
             downlink=beliefs.downlink,
             outbox=outbox,
-            condition=self._condition,
+            condition=self._vitals.condition,
             wants_time=lambda: clock.wants_hint,
             asked=clock.asked,
         )
@@ -351,58 +365,3 @@ class Gate:
             spool=self._spool.depth,
             at_ms=scan.at_ms,
         )
-
-    def _scan_figures(self) -> ScanFigures:
-        counts = self._loop.counts
-        return ScanFigures(
-            frames=self._capture.frames,
-            decode_ms=counts.decode_us / 1000 / max(1, counts.frames),
-            decoder_restarts=self._decoder.counts.restarts,
-        )
-
-    @property
-    def _in_service(self) -> bool:
-        policy = self._beliefs.policy
-        return self._switch.on and policy.enabled and not policy.closed
-
-    def _condition(self) -> tuple[object, ...]:
-        """What the hub should hear of at once when it changes."""
-        state = state_of(
-            storage_failed=self._loop.counts.storage_failed,
-            reserve_held=self._spool.reserve_held,
-            in_service=self._in_service,
-        )
-        return state, self._clock.trusted, self._switch.on, self._refused, self._loop.counts.provisioning
-
-    @property
-    def _refused(self) -> int:
-        """Signed objects that were not believed, of whatever kind."""
-        beliefs = self._beliefs
-        return sum(beliefs.downlink.counts.values()) + self._operations.inbox.refused + beliefs.resolver.refused
-
-    def _health(self) -> bytes:
-        counts, decoder, beliefs = self._loop.counts, self._decoder.counts, self._beliefs
-        thermometer = self._hardware.thermometer
-        now_s = self._clock.now_ms() // 1000
-        figures = Figures(
-            spool=self._spool.depth,
-            frames=self._capture.frames,
-            frames_dropped=self._mailbox.dropped,
-            decoded=counts.frames,
-            decode_us=counts.decode_us,
-            scans=counts.scans,
-            foreign=counts.foreign,
-            decoder_restarts=decoder.restarts,
-            camera_restarts=self._capture.restarts,
-            storage_failed=counts.storage_failed,
-            reserve_held=self._spool.reserve_held,
-            in_service=self._in_service,
-            enabled=self._switch.on,
-            lists_stale=beliefs.lists.stale(now_s=now_s, stale_s=beliefs.policy.stale_s),
-            trust_days=days_left(beliefs.issuers.current, now_s),
-            clock_source=ClockSource[self._clock.source.name],
-            thermometer_ok=None if thermometer is None else self._hardware.temperature_cc() is not None,
-            refused=self._refused,
-            provisioning=counts.provisioning,
-        )
-        return encode_health(health_of(figures, now_ms=self._clock.now_ms(), clock_trusted=self._clock.trusted))

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from device import tomlfile
 from device.tomlfile import Table
-from protocol.limits import CODE_LEEWAY_S, INT64_MAX
+from protocol.limits import CODE_LEEWAY_S
 
 Milliseconds = Annotated[int, Meta(ge=1, le=60_000)]
 PictureSide = Annotated[int, Meta(ge=64, le=4096)]
@@ -95,7 +95,6 @@ class Policy(Table, frozen=True, kw_only=True):
     counts as used; `keep_masked` lets records carry surname and digits; `light_ms` and `open_ms` are for one person.
     """
 
-    version: Annotated[int, Meta(ge=0, le=INT64_MAX)] = 0
     enabled: bool = True
     closed: bool = False
     keep_masked: bool = False

@@ -15,7 +15,15 @@ from contextlib import closing
 from pathlib import Path
 
 from device import blank, gate, parts
-from device.config import DeviceConfig, MachineConfig, is_enrolled, is_provisioned, load, load_machine
+from device.config import (
+    DeviceConfig,
+    MachineConfig,
+    is_enrolled,
+    is_provisioned,
+    load,
+    load_machine,
+    provisioned_site,
+)
 from device.enrol import site
 from device.enrol.network import NetworkManager
 from device.enrol.ports import Network
@@ -56,9 +64,12 @@ def run(path: Path, log: Log) -> int:
         if not _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=stop, log=log):
             return 0
     config = load(path)
-    code = _be_gate(config, keys=keys, watchdog=watchdog, stop=stop, log=log)
+    # Whoever wrote the site into the file enrols by writing it anew; the button would change nothing for good.
+    by_hand = is_provisioned(path)
+    code = _be_gate(config, keys=keys, watchdog=watchdog, stop=stop, log=log, can_be_armed=not by_hand)
     if stop.why is Why.WIPE:
-        begin_wipe(machine.state_dir, given=config.site)
+        begun_with = provisioned_site(path)
+        begin_wipe(machine.state_dir, given=[config.site] if begun_with is None else [config.site, begun_with])
     elif stop.why is Why.ARMED:
         log.event("armed")
         again = Stop()
@@ -113,7 +124,9 @@ def _be_blank(
         )
 
 
-def _be_gate(config: DeviceConfig, *, keys: KeyStore, watchdog: Watchdog, stop: Stop, log: Log) -> int:
+def _be_gate(
+    config: DeviceConfig, *, keys: KeyStore, watchdog: Watchdog, stop: Stop, log: Log, can_be_armed: bool
+) -> int:
     identity = load_identity(
         device=config.device,
         signing=config.keys.signing,
@@ -127,7 +140,7 @@ def _be_gate(config: DeviceConfig, *, keys: KeyStore, watchdog: Watchdog, stop: 
         if spool.damage is not None:
             log.event("spool_damaged", damage=spool.damage)
         running = gate.Gate(config, log=log, identity=identity, keys=keys, spool=spool, hardware=hardware, stop=stop)
-        running.start()
+        running.start(can_be_armed=can_be_armed)
         try:
             return running.watch(watchdog)
         finally:

@@ -21,6 +21,7 @@ from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
 from hub.deliver.platform import HttpsPlatform
 from hub.deliver.retention import Retention
+from hub.expiry import Expiry
 from hub.health import Health, Metrics, health_app, serve_health
 from hub.ingest.directory import Directory
 from hub.ingest.insist import Insist
@@ -170,6 +171,8 @@ async def _serve(config: HubConfig) -> int:
             "retention": retention.run,
             **believing.tasks,
         }
+        certificates = {"broker": config.broker.cert, "platform": config.platform.cert}
+        runs["expiry"] = Expiry(files=certificates, health=health, now_ms=now_ms).run
         if config.broker.manages_access:
             runs["access"] = Access(roster=believing.roster, control=control, health=health).run
         if config.ca is not None and config.enrolment is not None:

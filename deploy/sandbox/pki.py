@@ -20,7 +20,7 @@ from hub.registry.authority import create_authority, load_authority
 from protocol.keyfile import encode_seed, parse_private
 from protocol.keys import Ed25519SigningKey, P256SigningKey, SigningKey, encode_key
 
-VALID_DAYS = 30
+VALID_DAYS = 90
 # A gate's clock may be a little behind; certificates start earlier than now.
 BACKDATE = dt.timedelta(hours=1)
 

@@ -5,7 +5,7 @@ site goes before the keys, keys before records, the network last, since it alone
 The signed proof is sent before all this, by whoever took the command.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,12 +54,12 @@ def wiping(state_dir: Path) -> bool:
     return (state_dir / WIPING).exists()
 
 
-def begin_wipe(state_dir: Path, *, given: SiteConfig | None = None) -> None:
+def begin_wipe(state_dir: Path, *, given: Sequence[SiteConfig] = ()) -> None:
     """Writes the mark. When this returns the wipe will happen, whatever comes; the process should start again.
 
     Args:
         state_dir: where everything lies.
-        given: the site in force, so that the private files of a hand-provisioned gate go too.
+        given: the site in force, and the one that a hand-provisioned gate began with: its private files go too.
 
     Raises:
         SiteError: the disk did not allow it; nothing has begun.
@@ -68,13 +68,13 @@ def begin_wipe(state_dir: Path, *, given: SiteConfig | None = None) -> None:
         return
     enrolling = pending.load(state_dir / ENROLLING, Enrolling)
     renewing = pending.load(state_dir / RENEWING, Renewing)
-    named = {site.stored_in_force(state_dir), given.keys.stored if given else None}
+    named = {site.stored_in_force(state_dir), *(one.keys.stored for one in given)}
     named |= {state.signing for state in (enrolling, renewing) if state is not None}
     named |= set(_stored_anywhere(state_dir))
-    private = [given.keys.signing, given.broker.key] if given is not None else []
+    private = [path for one in given for path in (one.keys.signing, one.broker.key) if path is not None]
     mark = _Mark(
         keys=sorted(name for name in named if name is not None),
-        files=[str(path.resolve()) for path in private if path is not None],
+        files=sorted({str(path.resolve()) for path in private}),
     )
     try:
         durable.write_atomic(state_dir / WIPING, msgspec.json.encode(mark))

@@ -25,8 +25,9 @@ so to everybody, and nobody is shown red for a fault of ours.
 ===  ==========================================================  ========  ============  =======================
 
 Where two verdicts stand, the policy says which; red is refused whatever it says. Line 8 stands before 9 because
-nothing is worse than red: a list could not change it. Lines 4 to 7 and 9 are for signed codes. What was looked up
-online was answered just now to our own question, so it needs neither clock nor list.
+nothing is worse than red: a list could not change it. Of a card's colour only the list speaks. Lines 4 to 7 and 9 are
+for signed codes. What was looked up online was answered just now to our own question, so it needs neither clock nor
+list.
 
 Line 5 is for cards too. Whether their list is fresh is a matter of time; a gate that cannot tell the time does not
 know that it is stale, and what the attendant has to set right is the clock.
@@ -182,10 +183,15 @@ def _unfit(shown: VerifiedCode | ResolvedCode, *, rules: Rules, clock_trusted: b
 
 
 def _colour(shown: VerifiedCode | ResolvedCode, entry: ListEntry | None) -> Colour | None:
-    """The worse of the code's colour and its list entry; None when the list could still say worse and is not known."""
+    """The worse of the code's colour and its list entry; None when the list could still say worse and is not known.
+
+    Of a card the list alone counts: its own colour may be a year old, and nobody can print it a new one.
+    """
     if isinstance(shown, ResolvedCode):
         return shown.colour
     claims = shown.claims
+    if claims.kind is Kind.CARD:
+        return None if entry is None else entry.colour
     known = [colour for colour in (claims.colour, entry.colour if entry else None) if colour is not None]
     worst = max(known, key=SEVERITY.__getitem__, default=None)
     if worst is not Colour.RED and claims.status is not None and entry is None:

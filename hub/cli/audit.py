@@ -24,7 +24,9 @@ def _limit(text: str) -> int:
 
 
 async def _audit(store: Store, args: argparse.Namespace) -> None:
-    found = [entry for entry in await store.audit_log(limit=args.limit) if entry.action.startswith(args.action)]
+    # Of one sort of action, as many are shown as were asked for, if the newest entries hold so many.
+    newest = await store.audit_log(limit=_LIMIT_MAX if args.action else args.limit)
+    found = [entry for entry in newest if entry.action.startswith(args.action)][: args.limit]
     if args.json:
         write_json(
             [

@@ -42,6 +42,8 @@ A, B = b"device-A", b"device-B"
 EPOCH = b"epoch--1"
 REPO = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 class Spool:
     """A device's chain of really sealed check-ins."""
@@ -407,8 +409,6 @@ import asyncio, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from test_store import STORES, Spool, A, commit_of, next_batch
-
-pytestmark = pytest.mark.slow
 
 async def main():
     store = await STORES[sys.argv[3]](Path(sys.argv[4]), create=True)

@@ -127,7 +127,7 @@ def test_the_default_pins_do_not_clash():
     [
         ('place = "mall-1"', 'place = "mall-1\\n"', "$.place"),
         ('device_id = "00112233445566aa"', 'device_id = "00112233445566aa\\n"', "$.device_id"),
-        ('kind = "sim"', f'kind = "sim"\n[policy]\nversion = {2**63}', "$.policy.version"),
+        ('kind = "sim"', f'kind = "sim"\n[policy]\nreuse_s = {2**63}', "$.policy.reuse_s"),
         ('socket = "camera.sock"', 'socket = "camera.sock"\nwidth_px = 1920\nheight_px = 1080', "frame_px_max"),
         ('gate = "north"', f"gate = {'9' * 5000}", "digits"),
     ],

@@ -19,6 +19,7 @@ from hub.store.sqlite import open_store
 from protocol.checkin import GENESIS, CheckIn, parse_checkin, seal_checkin
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.reasons import Reason
+from protocol.slip import slip_number
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 
 pytestmark = pytest.mark.slow
@@ -324,3 +325,28 @@ def test_a_reader_that_stops_early_is_no_crash(registered, folder):
         err = process.stderr.read()
     assert process.returncode == 1
     assert err == b""
+
+
+def test_a_slip_number_leads_to_the_record_and_its_evidence_and_each_look_is_audited(registered, folder):
+    store_rows(folder)
+    record = checkin(1, GENESIS)
+    number = slip_number(record.hash)
+    code, out, _ = registered("slip", number.lower().replace("-", " "), "--days", "3660", "--json")
+    (found,) = json.loads(out)
+    assert (code, found["hash"], found["place"], found["gate"]) == (0, record.hash.hex(), "mall", "north")
+    assert (found["colour"], found["verdict"], found["policy_version"]) == ("green", "admit", None)
+    assert "subject" not in out
+    assert "张" not in out
+    assert registered("slip", number, "--days", "3660")[0] == 0
+    assert registered("slip", "0000-0000", "--days", "3660")[0] == 1
+    assert "not eight letters" in registered("slip", "7K3M")[2]
+    _, out, _ = registered("audit", "--json", "--action", "slip.", "--limit", "9")
+    assert [entry["action"] for entry in json.loads(out)] == ["slip.look"] * 3
+    assert "slip.look" in registered("audit")[1]
+
+
+def test_the_brokers_first_file_lets_nobody_but_the_hub_do_anything(capsys):
+    assert main(["broker-security"]) == 0
+    security = json.loads(capsys.readouterr().out)
+    assert [client["username"] for client in security["clients"]] == ["hub"]
+    assert security["defaultACLAccess"]["publishClientSend"] is False

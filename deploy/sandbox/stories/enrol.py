@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.sandbox.site import Site
-from deploy.sandbox.stories.story import Outcome, Story, StoryError, hub_command, person, shown, wrong
+from deploy.sandbox.stories.story import Outcome, Story, StoryError, hub_command, person, shown, take_away, wrong
 
 WITHIN_MS = 60_000.0
 STEP_S = 40.0
@@ -32,7 +32,7 @@ async def tell(site: Site, say: Callable[[str], None]) -> Outcome:
     say(f"指纹一致: {said['words']}  {said['characters']} — the same four words at gate and hub")
     await hub_command(site, "enrol", "approve", waiting["id"], "--words", waiting["words"])
     approved_s = time.monotonic()
-    await gate.clear()
+    await take_away(gate)
     if await gate.event("ready", timeout_s=STEP_S, after=mark) is None:
         raise StoryError("the gate did not come up")
     fault = wrong(await shown(site, gate, person(12_001)), verdict="admit", reason="ok")

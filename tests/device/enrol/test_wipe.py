@@ -110,7 +110,7 @@ def test_private_files_of_a_provisioned_gate_go_too(lived_in, tmp_path):
         keys=replace(found.keys, signing=signing, stored=None),
         broker=replace(found.broker, key=key),
     )
-    begin_wipe(lived_in.state_dir, given=given)
+    begin_wipe(lived_in.state_dir, given=[given])
     finish_wipe(lived_in.state_dir, keys=lived_in.keys, network=None)
     assert not signing.exists()
     assert not key.exists()

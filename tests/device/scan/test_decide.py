@@ -101,6 +101,9 @@ TABLE = [
     (code(colour=YELLOW, status=LIST), {}, GREY, HOLD, Reason.STATUS_STALE),
     (code(status=LIST), {}, GREY, HOLD, Reason.STATUS_STALE),
     (card(), {}, GREY, HOLD, Reason.STATUS_STALE),
+    (card(colour=RED), {}, GREY, HOLD, Reason.STATUS_STALE),
+    (card(colour=RED), entry(GREEN), GREEN, ADMIT, Reason.OK),
+    (card(colour=GREEN), entry(RED), RED, REFUSE, Reason.COLOUR_RED),
     # 10 and 11
     (code(colour=YELLOW), {}, YELLOW, HOLD, Reason.COLOUR_YELLOW),
     (code(colour=YELLOW), rules(yellow=REFUSE), YELLOW, REFUSE, Reason.COLOUR_YELLOW),

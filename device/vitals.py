@@ -1,0 +1,89 @@
+"""What a running gate says of itself: health for the hub, figures for the self-test, and whether it serves people."""
+
+from dataclasses import dataclass
+
+from device.beliefs import Beliefs
+from device.health import Figures, health_of, state_of
+from device.operate.selftest import ScanFigures
+from device.operate.switch import Switch
+from device.parts import Parts
+from device.scan.capture import Capture, Mailbox
+from device.scan.decode import DecoderProcess
+from device.scan.loop import ScanLoop
+from device.send.spool import Spool
+from device.trust.inbox import Inbox
+from protocol.health import ClockSource, encode_health
+from protocol.trust import days_left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Reads from everything and changes nothing; for any thread."""
+
+    beliefs: Beliefs
+    switch: Switch
+    spool: Spool
+    hardware: Parts
+    mailbox: Mailbox
+    capture: Capture
+    decoder: DecoderProcess
+    loop: ScanLoop
+    inbox: Inbox
+
+    @property
+    def in_service(self) -> bool:
+        """Whether operator and policy let people pass here."""
+        policy = self.beliefs.policy
+        return self.switch.on and policy.enabled and not policy.closed
+
+    @property
+    def refused(self) -> int:
+        """Signed objects that were not believed, of whatever kind."""
+        return sum(self.beliefs.downlink.counts.values()) + self.inbox.refused + self.beliefs.resolver.refused
+
+    def condition(self) -> tuple[object, ...]:
+        """What the hub should hear of at once when it changes."""
+        counts = self.loop.counts
+        state = state_of(
+            storage_failed=counts.storage_failed,
+            reserve_held=self.spool.reserve_held,
+            in_service=self.in_service,
+        )
+        return state, self.beliefs.clock.trusted, self.switch.on, self.refused, counts.provisioning
+
+    def scan_figures(self) -> ScanFigures:
+        """What the scan has counted, for the self-test."""
+        counts = self.loop.counts
+        return ScanFigures(
+            frames=self.capture.frames,
+            decode_ms=counts.decode_us / 1000 / max(1, counts.frames),
+            decoder_restarts=self.decoder.counts.restarts,
+        )
+
+    def health(self) -> bytes:
+        """The health message."""
+        counts, beliefs, clock = self.loop.counts, self.beliefs, self.beliefs.clock
+        now_ms = clock.now_ms()
+        has_thermometer = self.hardware.thermometer is not None
+        figures = Figures(
+            spool=self.spool.depth,
+            frames=self.capture.frames,
+            frames_dropped=self.mailbox.dropped,
+            decoded=counts.frames,
+            decode_us=counts.decode_us,
+            scans=counts.scans,
+            foreign=counts.foreign,
+            decoder_restarts=self.decoder.counts.restarts,
+            camera_restarts=self.capture.restarts,
+            storage_failed=counts.storage_failed,
+            reserve_held=self.spool.reserve_held,
+            in_service=self.in_service,
+            enabled=self.switch.on,
+            lists_stale=beliefs.lists.stale(now_s=now_ms // 1000, stale_s=beliefs.policy.stale_s),
+            trust_days=days_left(beliefs.issuers.current, now_ms // 1000),
+            clock_source=ClockSource[clock.source.name],
+            thermometer_ok=self.hardware.temperature_cc() is not None if has_thermometer else None,
+            refused=self.refused,
+            provisioning=counts.provisioning,
+        )
+        return encode_health(health_of(figures, now_ms=now_ms, clock_trusted=clock.trusted))
