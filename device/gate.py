@@ -96,6 +96,7 @@ class Gate:
         self._spool, self._hardware, self._stop = spool, hardware, stop
         self._switch = Switch(config.state_dir / "disabled")
         self._newest: Appended | None = None
+        self._renewal_failure: Exception | None = None
         outbox = Outbox(mono_ms=mono_ms)
         self._beliefs = beliefs = believe(
             config,
@@ -293,11 +294,15 @@ class Gate:
                     return
             except EnrolmentError as error:
                 self._log.event("renewal_failed", reason=error.reason, what=str(error))
+            except Exception as error:  # noqa: BLE001 - the thread's border: main sees the failure and ends the process
+                self._renewal_failure = error
+                return
             time.sleep(RENEWAL_S)
 
     def _open_ledger(self) -> Ledger | None:
         try:
-            return Ledger.open(self._config.state_dir / "commands.db", now_s=self._clock.now_ms() // 1000)
+            now_s = max(self._clock.now_ms() // 1000, self._clock.floor_s)
+            return Ledger.open(self._config.state_dir / "commands.db", now_s=now_s)
         except StorageError as error:
             # A gate that serves people and takes no commands is better than none.
             self._log.event("commands_unavailable", error=str(error))
@@ -324,6 +329,7 @@ class Gate:
             ("camera", camera),
             ("uplink", self._uplink.failure),
             ("commands", self._operations.inbox.failure),
+            ("renewal", self._renewal_failure),
         ):
             if failure is not None:
                 yield name, failure

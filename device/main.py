@@ -24,7 +24,7 @@ from device.config import (
     load_machine,
     provisioned_site,
 )
-from device.enrol import site
+from device.enrol import bootfile, site
 from device.enrol.network import NetworkManager
 from device.enrol.ports import Network
 from device.enrol.wipe import begin_wipe, finish_wipe, wiping
@@ -63,6 +63,7 @@ def run(path: Path, log: Log) -> int:
         log.event("unenrolled")
         if not _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=stop, log=log):
             return 0
+    _retire_boot_file(machine, log)
     config = load(path)
     # Whoever wrote the site into the file enrols by writing it anew; the button would change nothing for good.
     by_hand = is_provisioned(path)
@@ -77,6 +78,14 @@ def run(path: Path, log: Log) -> int:
             signal.signal(name, again.signalled)
         _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=again, log=log, for_s=blank.ARMED_S)
     return code
+
+
+def _retire_boot_file(machine: MachineConfig, log: Log) -> None:
+    """A power cut may have come between enrolment and this; the file holds a token and a network's password."""
+    try:
+        bootfile.retire(machine.enrolment.boot_file)
+    except OSError as error:
+        log.event("boot_file_stays", error=str(error))
 
 
 def key_store(machine: MachineConfig) -> KeyStore:

@@ -3,8 +3,13 @@
 HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305, to the resolver's key from
 the trust bundle. The text is padded, so that its length tells nothing either. HPKE draws a fresh key for each query:
 that is the one place where this package is not a pure function.
+
+Base mode does not say who sealed. So the id, which comes back in the signed answer, is a hash over what is asked and a
+nonce that only the gate and the platform see: whoever stands between can seal a question of his own under this id only
+by finding a second preimage, and cannot have another person's colour answered for the one who stands at the gate.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +25,9 @@ from protocol.terms import Scheme
 
 QUERY_ID_BYTES = 16
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+QUERY_NONCE_BYTES = 16
 _INFO = b"gatelight/resolve/1"
+_ID = b"gatelight/query-id/1"
 _SEALED_LEAST = 32 + 16
 _PAD_BEGIN = b"\x80"
 _SCHEMES = frozenset({Scheme.CARD_NUMBER, Scheme.OPAQUE})
@@ -28,17 +35,27 @@ _SCHEMES = frozenset({Scheme.CARD_NUMBER, Scheme.OPAQUE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What a gate asks: whose is this text? `id` is random and comes back in the answer.
+    """What a gate asks: whose is this text? `nonce` is random; `id` follows from all that counts and comes back.
 
     The text, which may be an identity number, stands in no representation, so that none reaches a log.
     """
 
-    id: bytes
+    nonce: bytes = field(repr=False)
     device: bytes
     place: str
     gate: str
     scheme: Scheme
     text: str = field(repr=False)
+
+    @property
+    def id(self) -> bytes:
+        """The first 16 bytes of SHA-256 over `gatelight/query-id/1`, nonce, device, scheme (one byte) and the text.
+
+        Raises:
+            MalformedError: the text is not Unicode.
+        """
+        asked = self.nonce + self.device + bytes([self.scheme]) + _utf8(self.text)
+        return hashlib.sha256(_ID + asked).digest()[:QUERY_ID_BYTES]
 
 
 def seal_query(query: Query, *, resolver: bytes) -> bytes:
@@ -53,7 +70,7 @@ def seal_query(query: Query, *, resolver: bytes) -> bytes:
     """
     plain = cbor.encode(
         {
-            1: query.id,
+            1: query.nonce,
             2: query.device,
             3: query.place,
             4: query.gate,
@@ -84,7 +101,7 @@ def open_query(data: bytes, *, private: X25519PrivateKey) -> Query:
     1. The outer map, within its limit.
     2. The ciphertext opens with this key, for this id.
     3. The query, each field within its bounds, the padding exact.
-    4. The id outside is the one inside.
+    4. The id outside is the one that follows from what is inside.
 
     Raises:
         LimitError, MalformedError: not a query.
@@ -101,17 +118,21 @@ def open_query(data: bytes, *, private: X25519PrivateKey) -> Query:
     query = _read_query(plain)
     # 4.
     if query.id != outer_id:
-        raise MalformedError("query.id", "not the one that stands outside")
+        raise MalformedError("query.id", "another question than the id outside stands for")
     return query
 
 
 def _pad(text: str) -> bytes:
     """UTF-8, one byte 0x80, zeros up to a multiple of 64 (ISO/IEC 7816-4)."""
+    data = _utf8(text) + _PAD_BEGIN
+    return data + bytes(-len(data) % QUERY_PADDED_BYTES)
+
+
+def _utf8(text: str) -> bytes:
     try:
-        data = text.encode() + _PAD_BEGIN
+        return text.encode()
     except UnicodeEncodeError as error:  # half of a surrogate pair, which a decoder of pictures may give
         raise MalformedError("query.text", "not Unicode") from error
-    return data + bytes(-len(data) % QUERY_PADDED_BYTES)
 
 
 def _unpad(value: Any) -> str:
@@ -144,7 +165,7 @@ def _read_query(plain: bytes) -> Query:
     if scheme not in _SCHEMES:
         raise MalformedError("query.scheme", "only card numbers and opaque codes are looked up")
     return Query(
-        id=cbor.sized_bytes(fields.get(1), "query.id", QUERY_ID_BYTES),
+        nonce=cbor.sized_bytes(fields.get(1), "query.nonce", QUERY_NONCE_BYTES),
         device=cbor.sized_bytes(fields.get(2), "query.device", DEVICE_BYTES),
         place=cbor.name(fields.get(3), "query.place"),
         gate=cbor.name(fields.get(4), "query.gate"),

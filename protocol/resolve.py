@@ -15,12 +15,13 @@ from protocol.errors import ExpiredError, MalformedError
 from protocol.idnumber import is_id_number
 from protocol.keys import SigningKey
 from protocol.limits import CHECKIN_SUBJECT_BYTES, RESOLVED_BYTES, RULE_CHARS, SUBJECT_MIN_BYTES
-from protocol.query import QUERY_ID_BYTES, Query, open_query, query_id, seal_query
+from protocol.query import QUERY_ID_BYTES, QUERY_NONCE_BYTES, Query, open_query, query_id, seal_query
 from protocol.terms import Colour
 from protocol.trust import KeyUse, TrustBundle
 
 __all__ = [
     "QUERY_ID_BYTES",
+    "QUERY_NONCE_BYTES",
     "Query",
     "Resolved",
     "is_id_number",

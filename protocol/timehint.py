@@ -1,6 +1,6 @@
 """What the hub's clock says, signed, for a gate that has no other reason to believe its own.
 
-The device's session, new with each of its connections, is the nonce: a hint that was recorded earlier fits none.
+The device's session, new with each of its presences, is the nonce: a hint that was recorded earlier fits none.
 """
 
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ def open_time(data: bytes, *, hub_keys: Mapping[bytes, VerifyKey], device: bytes
     1. The envelope, within its limit.
     2. Signed by one of the hub's keys.
     3. For this device.
-    4. For its present session.
+    4. For its newest session.
 
     Args:
         data: the bytes as received.
         hub_keys: the hub's keys by their kid.
         device: the device that asks, 8 bytes.
-        session: that of its present connection, as in its presence.
+        session: that of its newest presence.
 
     Raises:
         LimitError, MalformedError, UnsupportedError: not a time hint, or one for another device.

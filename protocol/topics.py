@@ -17,6 +17,7 @@ RESOLVE_FILTER = "gatelight/1/d/+/+/resolve"
 STATUS_VERSION_FILTER = "gatelight/1/status/+/version"
 STATUS_DELTA_FILTER = "gatelight/1/status/+/delta"
 
+_PLACES = "gatelight/1/p/"
 _DEVICE_TOPIC = re.compile(r"gatelight/1/d/([0-9a-f]{2})/(\1[0-9a-f]{14})/([a-z]{1,16})", re.ASCII)
 _STATUS_TOPIC = re.compile(r"gatelight/1/status/([0-9a-f]{16})/(version|snapshot|delta)", re.ASCII)
 _LIST_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -96,7 +97,12 @@ def status_delta(list_id: str) -> str:
 
 def used(place: str) -> str:
     """Every gate of a place: one code, one person."""
-    return f"gatelight/1/p/{place}/used"
+    return f"{_PLACES}{place}/used"
+
+
+def is_shared(topic: str) -> bool:
+    """Whether many devices may write there."""
+    return topic.startswith(_PLACES)
 
 
 def parse_device_topic(topic: str) -> tuple[bytes, str]:

@@ -197,7 +197,8 @@ class Site:
 
     async def _settled(self) -> bool:
         """Cheap questions first: the commands cost a process each."""
-        heard = {gate: max((scan.seq or 0 for scan in gate.scans), default=0) for gate in self.gates}
+        everyone = (*self.gates, *self.blanks)
+        heard = {gate: max((scan.seq or 0 for scan in gate.scans), default=0) for gate in everyone}
         try:
             summary = await get_json(self.session, f"{self.layout.pages_url}/v1/summary")
             metrics = await read_metrics(self.session, self.layout.hub_url)

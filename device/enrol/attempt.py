@@ -49,9 +49,7 @@ class Attempt:
             SiteError: the keys cannot be made or kept.
         """
         code = read_code(text, now_s=around.now_s())
-        unsent = around.unsent()
-        if unsent:
-            raise CodeError("unsent", f"{unsent} check-ins have no receipt yet; enrolling anew would lose them")
+        check_receipts(around)
         state = Enrolling(
             code=text,
             signing=f"signing-{around.random_bytes(4).hex()}",
@@ -80,7 +78,10 @@ class Attempt:
 
     @classmethod
     def resume(cls, around: Surroundings) -> "Attempt | None":
-        """The enrolment that a power cut ended; None where there is none, or none that could go on."""
+        """The enrolment that a power cut ended; None where there is none, or none that could go on.
+
+        An armed gate that nobody approved in time has been a gate again since, and may have recorded people.
+        """
         state = pending.load(around.state_dir / ENROLLING, Enrolling)
         if state is None:
             return None
@@ -89,6 +90,7 @@ class Attempt:
             return None
         try:
             code = read_code(state.code, now_s=None if state.id else around.now_s())
+            check_receipts(around)
         except CodeError as error:
             around.log.event("enrolment_dropped", reason=error.reason, what=str(error))
             drop(around, state)
@@ -253,6 +255,17 @@ def read_code(text: str, *, now_s: int | None) -> ProvisioningCode:
     if now_s is not None and now_s > code.expires_s:
         raise CodeError("code_expired", f"the code ended {now_s - code.expires_s} s ago")
     return code
+
+
+def check_receipts(around: Surroundings) -> None:
+    """Whether another device id would cost nobody's check-in.
+
+    Raises:
+        CodeError: there are some without a receipt.
+    """
+    unsent = around.unsent()
+    if unsent:
+        raise CodeError("unsent", f"{unsent} check-ins have no receipt yet; enrolling anew would lose them")
 
 
 def drop(around: Surroundings, state: Enrolling) -> None:

@@ -10,6 +10,7 @@ as long as that holds, whatever it issued meanwhile. What `site.tidy` finds at t
 check-ins in the spool stay as the old key signed them; the hub knows both.
 """
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -58,7 +59,8 @@ def open_known(site_in_force: SiteConfig) -> RenewingHub:
 
 
 class Renewal:
-    """Looks after the certificate of the site in force. For one thread, which may wait for the network.
+    """Looks after the certificate of the site in force. For threads that may wait for the network, and for each other:
+    two renewals at a time would write one folder, and put the older key into force behind the hub's back.
 
     Args:
         site_in_force: as the configuration has it.
@@ -105,6 +107,8 @@ class Renewal:
         except OSError as error:
             raise SiteError(f"{site_in_force.broker.cert}: {error.strerror}") from error
         self._not_before_s = 0.0
+        self._one_at_a_time = threading.Lock()
+        self._done: Renewing | None = None
 
     def days_left(self) -> int | None:
         """Whole days until the certificate ends, below zero when it has; None while the clock is not to be believed."""
@@ -141,7 +145,8 @@ class Renewal:
         return True
 
     def renew(self, *, rotate: bool = False) -> None:
-        """Renews now. When this returns the new site is in force, and the process should start again.
+        """Renews now. When this returns the new site is in force, and the process should start again. Until it does,
+        nothing is renewed once more: what is in memory here is no longer the site in force.
 
         1. The keys: those of a renewal that did not end, else new ones, written down.
         2. The request, signed by the present key and by the new one where there is one.
@@ -154,6 +159,13 @@ class Renewal:
         Raises:
             EnrolmentError: it is not in force; call again, the same keys will ask.
         """
+        with self._one_at_a_time:
+            if self._done is None:
+                self._done = self._renewed(rotate=rotate)
+            elif rotate and self._done.signing is None:
+                raise SiteError("a new certificate waits for the restart; ask for new keys after it")
+
+    def _renewed(self, *, rotate: bool) -> Renewing:
         try:
             # 1.
             state = self._keys_written_down(rotate=rotate)
@@ -178,6 +190,7 @@ class Renewal:
         except (OSError, ConfigError, KeyStoreError) as error:
             raise SiteError(f"the renewal stopped: {error}") from error
         self._log.event("renewed", rotated=state.signing is not None)
+        return state
 
     def _keys_written_down(self, *, rotate: bool) -> Renewing:
         folder = self._state_dir / RENEWING

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from device import durable, sitefile
-from device.enrol import pending, site
+from device.enrol import pending
 from device.enrol.errors import JoinError, SiteError
 from device.enrol.pending import ENROLLING, RENEWING, Enrolling, Renewing
 from device.enrol.ports import Network
@@ -34,21 +34,6 @@ class _Mark(msgspec.Struct, frozen=True):
     files: list[str]
 
 
-def wipe_ready(*, unsent: int, even_unsent: bool, state_dir: Path) -> str | None:
-    """Why a wipe may not begin, for whoever answers the command; None when it may.
-
-    Args:
-        unsent: how many check-ins in the spool have no receipt.
-        even_unsent: the operator gave them up.
-        state_dir: where everything lies.
-    """
-    if wiping(state_dir):
-        return "a wipe is under way"
-    if unsent and not even_unsent:
-        return f"{unsent} check-ins have no receipt yet"
-    return None
-
-
 def wiping(state_dir: Path) -> bool:
     """Whether a wipe was begun and is not finished: then this is no gate, and `finish_wipe` comes first."""
     return (state_dir / WIPING).exists()
@@ -66,14 +51,10 @@ def begin_wipe(state_dir: Path, *, given: Sequence[SiteConfig] = ()) -> None:
     """
     if wiping(state_dir):
         return
-    enrolling = pending.load(state_dir / ENROLLING, Enrolling)
-    renewing = pending.load(state_dir / RENEWING, Renewing)
-    named = {site.stored_in_force(state_dir), *(one.keys.stored for one in given)}
-    named |= {state.signing for state in (enrolling, renewing) if state is not None}
-    named |= set(_stored_anywhere(state_dir))
+    named = _named(state_dir) | {one.keys.stored for one in given if one.keys.stored is not None}
     private = [path for one in given for path in (one.keys.signing, one.broker.key) if path is not None]
     mark = _Mark(
-        keys=sorted(name for name in named if name is not None),
+        keys=sorted(named),
         files=sorted({str(path.resolve()) for path in private}),
     )
     try:
@@ -97,10 +78,12 @@ def finish_wipe(state_dir: Path, *, keys: KeyStore, network: Network | None) -> 
     if not wiping(state_dir):
         return
     mark = _read_mark(state_dir)
+    # A renewal may have begun a key while the mark was written.
+    names = sorted({*mark.keys, *_named(state_dir)})
     # 1.
     steps: list[Callable[[], None]] = [partial(durable.remove_tree, state_dir / sitefile.CURRENT)]
     # 2.
-    steps += [partial(keys.erase, name) for name in mark.keys]
+    steps += [partial(keys.erase, name) for name in names]
     steps += [partial(durable.erase, Path(path)) for path in mark.files]
     # 3.
     rest = [path for path in sorted(state_dir.iterdir()) if path.name not in {WIPING, _NOT_OURS}]
@@ -131,15 +114,16 @@ def _read_mark(state_dir: Path) -> _Mark:
         with (state_dir / WIPING).open("rb") as file:
             return msgspec.json.decode(file.read(_MARK_BYTES), type=_Mark)
     except (OSError, msgspec.DecodeError):
-        return _Mark(keys=_stored_anywhere(state_dir), files=[])
+        return _Mark(keys=[], files=[])
 
 
-def _stored_anywhere(state_dir: Path) -> list[str]:
-    """The signing keys that any site here names, in force or not."""
-    found = []
+def _named(state_dir: Path) -> set[str]:
+    """The signing keys that anything here names: a site, in force or not, or what was begun and is not done."""
+    begun = (pending.load(state_dir / ENROLLING, Enrolling), pending.load(state_dir / RENEWING, Renewing))
+    found = {state.signing for state in begun if state is not None}
     for folder in sorted((state_dir / "site").glob("[0-9]*")):
         try:
-            found.append(sitefile.load_site(folder).keys.stored)
+            found.add(sitefile.load_site(folder).keys.stored)
         except ConfigError:
             continue
-    return [name for name in found if name is not None]
+    return {name for name in found if name is not None}

@@ -11,6 +11,7 @@ LOG_BYTES = 24 * 1024
 """What fits a result beside everything else, and a broker's packet."""
 
 _DISABLED = Outcome(ok=False, detail="disabled: enable the gate first")
+_OUT_OF_SERVICE = Outcome(ok=False, detail="out of service: the gate stays shut")
 
 
 def handlers(
@@ -44,8 +45,8 @@ def handlers(
         return Outcome(ok=True)
 
     def on_open_once(_: Command) -> Outcome:
-        if not switch.on:
-            return _DISABLED
+        if not hold.allowed:
+            return _OUT_OF_SERVICE if switch.on else _DISABLED
         open_gate(open_ms())
         return Outcome(ok=True)
 
@@ -54,7 +55,7 @@ def handlers(
             return _DISABLED
         hold.start(command.args["minutes"])
         if not hold.holding:
-            return Outcome(ok=False, detail="out of service: the gate stays shut")
+            return _OUT_OF_SERVICE
         return Outcome(ok=True)
 
     def on_close(_: Command) -> Outcome:

@@ -6,7 +6,7 @@ from device.send.ports import Will, WirePort
 from device.send.spool import Spool
 from device.send.status import Versions
 from protocol import topics
-from protocol.presence import DevicePresence, encode_device_presence
+from protocol.presence import SESSION_BYTES, DevicePresence, encode_device_presence
 
 HEALTH_MS = 30_000
 SOONEST_MS = 1_000
@@ -28,6 +28,7 @@ class Bulletin:
         condition: what health is sent for at once when it is another than before, e.g. state and clock.
         wants_time: whether the hub is to be asked for the time, which it tells after each presence.
         asked: told the session of each presence that was published.
+        random_bytes: for the sessions: a new one with each presence, since the hub's time is an answer to just that.
         mono_ms: ms on a clock that only goes forward.
     """
 
@@ -42,6 +43,7 @@ class Bulletin:
         condition: Callable[[], Hashable],
         wants_time: Callable[[], bool],
         asked: Callable[[bytes], None],
+        random_bytes: Callable[[int], bytes],
         mono_ms: Callable[[], int],
     ) -> None:
         self._device = device
@@ -52,6 +54,7 @@ class Bulletin:
         self._condition = condition
         self._wants_time = wants_time
         self._asked = asked
+        self._random_bytes = random_bytes
         self._mono_ms = mono_ms
         self._session = b""
         self._told: Versions | None = None
@@ -59,9 +62,9 @@ class Bulletin:
         self._health_ms: int | None = None
         self._health_condition: Hashable = None
 
-    def begin(self, session: bytes) -> Will:
+    def begin(self) -> Will:
         """A new connection; what the broker is to say when it breaks."""
-        self._session = session
+        self._session = self._random_bytes(SESSION_BYTES)
         self._told = None
         self._health_ms = None
         return Will(topic=topics.presence(self._device), payload=self._presence(self._versions(), online=False))
@@ -71,6 +74,8 @@ class Bulletin:
         now_ms = self._mono_ms()
         versions = self._versions()
         if presence_due or self._changed(versions, now_ms - self._told_ms):
+            if self._told is not None:
+                self._session = self._random_bytes(SESSION_BYTES)
             if self._publish_presence(wire, versions, online=True):
                 self._asked(self._session)
             self._told, self._told_ms = versions, now_ms

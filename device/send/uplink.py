@@ -78,7 +78,7 @@ class Uplink:
         now_ms: ms since 1970.
         mono_ms: ms on a clock that only goes forward.
         random: a float in [0, 1), for jitter.
-        random_bytes: for the session of each connection.
+        random_bytes: for the session of each presence.
         downlink: reads everything but receipts and the hub's presence; without one, nothing else is subscribed to.
         outbox: what other threads want said.
         condition: what health is sent for at once when it is another than before.
@@ -126,11 +126,11 @@ class Uplink:
             condition=condition,
             wants_time=wants_time,
             asked=asked,
+            random_bytes=random_bytes,
             mono_ms=mono_ms,
         )
         self._now_ms = now_ms
         self._mono_ms = mono_ms
-        self._random_bytes = random_bytes
         self._backoff = Backoff(first_ms=_RECONNECT_FIRST_MS, bound_ms=_RECONNECT_BOUND_MS, random=random)
         self._link = GoBackN(oldest=spool.oldest, newest=spool.newest, random=random)
         self._status = UplinkStatus()
@@ -174,7 +174,7 @@ class Uplink:
             self._tidy()
 
     def _connect_once(self) -> None:
-        will = self._bulletin.begin(self._random_bytes(8))
+        will = self._bulletin.begin()
         subscriptions = (topics.HUB_PRESENCE, topics.receipts(self._device))
         try:
             wire = self._open_wire(subscriptions=subscriptions, will=will, notify=self._wake.set)

@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from device.send.arrivals import Arrivals, LetIn
 from device.send.ports import Event, Received, Will, WireError
 from protocol.limits import STATUS_LIST_BYTES, WINDOW_MESSAGES
+from protocol.topics import is_shared
 
 _DIAL_S = 5.0
 """For the TCP connection, and again for the handshake."""
@@ -125,8 +126,12 @@ class Wire:
         return info.mid if info.rc is MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, topics: Iterable[str]) -> None:
-        """Asks for more topics, QoS 1. A refusal comes as an event; what is retained comes once more for each."""
-        if wanted := [(topic, 1) for topic in topics]:
+        """Asks for more topics. A refusal comes as an event; what is retained comes once more for each.
+
+        QoS 1, but for what any gate of the place may say: sent with QoS 1 and in a flood, that would fill what the
+        broker keeps for us, and then what we keep, in the place of receipts and commands.
+        """
+        if wanted := [(topic, 0 if is_shared(topic) else 1) for topic in topics]:
             self._client.subscribe(wanted)
 
     def unsubscribe(self, topics: Iterable[str]) -> None:

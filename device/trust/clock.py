@@ -1,8 +1,9 @@
 """What time it is, and whether the gate may believe it (PROTOCOL §7).
 
-The kernel's clock counts while the kernel says that somebody sets it. Otherwise the hub's does: a signed hint, carried
-on by the monotonic clock, is believed for a day. Neither counts before the newest time that somebody signed, for a Pi
-has no battery behind its clock and may wake up in the past.
+The kernel's clock counts while the kernel says that somebody sets it. Otherwise the newest word does, carried on by
+the monotonic clock for a day: a signed hint of the hub's, or what the kernel said when somebody still set it (it gives
+up after nine hours without a network, in which a gate must go on). Nothing counts before the newest time that somebody
+signed, for a Pi has no battery behind its clock and may wake up in the past.
 """
 
 import ctypes
@@ -80,8 +81,8 @@ class _Anchor:
 
 
 class GateClock:
-    """The wall clock with its floor. `now_ms`, `trusted` and `source` are for every thread: each reads one value that
-    the uplink's thread replaces as a whole.
+    """The wall clock with its floor. `now_ms`, `trusted` and `source` are for every thread: they read values that are
+    only replaced as a whole.
 
     Args:
         synchronised: whether something sets the kernel's clock; `kernel_synchronised` on a gate.
@@ -112,8 +113,8 @@ class GateClock:
         self._written_s = self._read_floor()
         self._floor_s = max(BUILD_FLOOR_S, self._written_s)
         self._anchor: _Anchor | None = None
+        self._kernel: _Anchor | None = None
         self._asked: tuple[bytes, int] | None = None
-        self._answered: tuple[bytes, _Anchor] | None = None
 
     def seen_signed_s(self, at_s: int) -> None:
         """Something that we believe was signed at this time, so it cannot be earlier now."""
@@ -155,16 +156,19 @@ class GateClock:
         return anchor is None or mono_ns - anchor.mono_ns >= WANTS_HINT_S * 10**9
 
     def asked(self, session: bytes) -> None:
-        """The presence of this session was just published, which the hub answers with the time."""
-        self._asked = (session, self._mono_ns())
+        """The presence of this session was just published, which the hub answers with the time.
+
+        A session that was asked with before is as old as its first question: the answer may be to that one.
+        """
+        if self._asked is None or self._asked[0] != session:
+            self._asked = (session, self._mono_ns())
 
     def take_hint(self, data: bytes, *, hub_keys: Mapping[bytes, VerifyKey], device: bytes) -> None:
         """The hub's answer.
 
         1. Signed by the hub, for this device and the session that asked.
-        2. Not later than 10 s after the question.
-        3. Not before the newest signed time, and in line with an earlier answer to the same session: neither may be
-           kept and told again.
+        2. Not later than 10 s after the question: it cannot be kept and told later, or told again.
+        3. Not before the newest signed time.
         4. Where the kernel knows the time, its difference is only noted. Otherwise the hub's time holds from now on.
 
         Raises:
@@ -180,30 +184,27 @@ class GateClock:
         # 3.
         if hint.at_ms < self._floor_s * 1000:
             raise RollbackError("time hint", "before the newest time that was signed")
-        if self._answered is not None and self._answered[0] == session:
-            expected_ms = self._answered[1].carried_ms(mono_ns)
-            if hint.at_ms < expected_ms - HINT_WITHIN_S * 1000:
-                raise RollbackError("time hint", "older than an earlier answer to this session")
-        self._answered = (session, _Anchor(hint.at_ms, mono_ns))
         # 4.
         now_ms, source = self._read()
         self.offset_ms = hint.at_ms - now_ms
         if abs(self.offset_ms) > _REPORT_MS:
             _LOG.warning("clock: the hub's differs by %d ms from ours, whose source is %s", self.offset_ms, source)
-        stays = source is self._word or abs(self.offset_ms) <= _STEP_MS
+        stays = self._synchronised() or abs(self.offset_ms) <= _STEP_MS
         self._anchor = _Anchor(now_ms if stays else hint.at_ms, mono_ns)
 
     def _read(self) -> tuple[int, ClockSource]:
         """The time, and whose word it is."""
-        kernel_ms = self._now_ns() // 1_000_000
+        kernel_ms, mono_ns = self._now_ns() // 1_000_000, self._mono_ns()
         if self._synchronised():
+            self._kernel = _Anchor(kernel_ms, mono_ns)
             return kernel_ms, self._word
-        anchor = self._anchor
+        anchor, word = self._anchor, ClockSource.HUB
+        if self._kernel is not None and (anchor is None or anchor.mono_ns < self._kernel.mono_ns):
+            anchor, word = self._kernel, self._word
         if anchor is None:
             return kernel_ms, ClockSource.NONE
-        mono_ns = self._mono_ns()
         lasts = mono_ns - anchor.mono_ns <= HINT_LASTS_S * 10**9
-        return anchor.carried_ms(mono_ns), ClockSource.HUB if lasts else ClockSource.NONE
+        return anchor.carried_ms(mono_ns), word if lasts else ClockSource.NONE
 
     def _read_floor(self) -> int:
         if self._believed is None:

@@ -174,8 +174,9 @@ class Downlink:
         try:
             outcome = self._lists.offer_snapshot(payload, name=name)
         except ProtocolError:
+            if name in self._wanted or name in self._lists.wanting:
+                self._refused.add(name)
             self._unwant(name)
-            self._refused.add(name)
             raise
         self._tell(name, before)
         self._refused.discard(name)

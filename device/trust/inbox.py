@@ -216,6 +216,9 @@ class Inbox:
         if outcome.ok and afterwards is not None:
             if not sent.wait(_SENT_S):
                 _LOG.warning("commands: the result of %s is not acknowledged", command.name)
+            if command.name is CommandName.WIPE:
+                # Nothing may run behind the proof: no gate is opened, and no key made that nobody would erase.
+                self._stopping.set()
             afterwards()
 
     def _handle(self, command: Command) -> Outcome:

@@ -281,7 +281,9 @@ class StatusLists:
         except OSError as error:
             self._believed.failed("lists were not read", error)
             return
-        for folder in folders[:LISTS]:
+        for folder in folders:
+            if len(self._lists) >= LISTS:
+                return
             files = ListFiles(folder, believed=self._believed)
             held = load_list(files, trust=self._issuers.current)
             if held is None:

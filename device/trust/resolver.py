@@ -13,7 +13,7 @@ from device.model import Resolution
 from protocol import cbor, envelope, topics
 from protocol.errors import MalformedError, ProtocolError
 from protocol.limits import RESOLVED_BYTES
-from protocol.resolve import QUERY_ID_BYTES, Query, open_resolved, seal_query
+from protocol.resolve import QUERY_ID_BYTES, QUERY_NONCE_BYTES, Query, open_resolved, seal_query
 from protocol.terms import Scheme
 from protocol.trust import TrustBundle
 
@@ -45,7 +45,7 @@ class Resolver:
         put: sends a message (topic, payload, QoS); must not block.
         at_s: the time at which keys and answers are judged, s since 1970.
         mono_ms: monotonic clock.
-        random_bytes: for the ids of questions.
+        random_bytes: for the nonces of questions.
 
     Attributes:
         refused: answers that were not believed.
@@ -84,10 +84,16 @@ class Resolver:
         resolver = self._trust().resolver
         if resolver is None or not self._connected():
             return None
-        id_ = self._random_bytes(QUERY_ID_BYTES)
+        query = Query(
+            nonce=self._random_bytes(QUERY_NONCE_BYTES),
+            device=self._device,
+            place=self._place,
+            gate=self._gate,
+            scheme=scheme,
+            text=text,
+        )
         try:
-            query = Query(id=id_, device=self._device, place=self._place, gate=self._gate, scheme=scheme, text=text)
-            payload = seal_query(query, resolver=resolver)
+            id_, payload = query.id, seal_query(query, resolver=resolver)
         except (ProtocolError, UnicodeEncodeError):
             return None  # Too long for a look-up, or no text: nothing that anybody knows.
         with self._lock:

@@ -29,10 +29,9 @@ _PAGE_CLIENTS: Final = 200  # About 25 KiB of JSON: an answer must fit into a pa
 _RESPONSE_BYTES: Final = 128 * 1024
 _WRITES: Final = ("checkins", "presence", "health", "results", "resolve")
 _EVERYBODY_READS: Final = ("gatelight/1/hub/#", topics.TRUST, "gatelight/1/status/#")
-# What asking for something that is there already, or gone already, is answered with.
-_AS_WANTED: Final = frozenset(
-    {"Client already exists", "Role already exists", "Client not found", "Role not found", "Role does not exist"}
-)
+# What taking away something that is gone already is answered with. That something is there already is no such thing:
+# a client that was not made anew keeps no role, as its old one has just been deleted.
+_AS_WANTED: Final = frozenset({"Client not found", "Role not found", "Role does not exist"})
 
 
 def role_name(device: bytes, place: str) -> str:
@@ -77,6 +76,8 @@ class AccessControl:
         self._publish = publish
         self._wanted: dict[str, str] = {}
         self._listed: dict[str, str] = {}
+        self._question = 0
+        """Which listing counts: the answer to an older one may show what has been changed since."""
         self._there: dict[str, str] | None = None
         """Username -> role, as the broker has them; None until it has said so on this connection."""
 
@@ -86,14 +87,20 @@ class AccessControl:
         return self._there == self._wanted
 
     def look(self) -> None:
-        """Ask the broker what it has, unless that is known. Call it now and then: an answer may be lost."""
+        """Ask the broker what it has, unless that is known, and tell it what it could not be told before.
+
+        Call it now and then: an answer may be lost, and there may have been no room to write.
+        """
         if self._there is None:
             self.connected()
+        else:
+            self._reconcile()
 
     def connected(self) -> None:
         """A new connection: whatever was known of the broker's list may have changed."""
         self._there = None
         self._listed = {}
+        self._question += 1
         self._ask(offset=0)
 
     def want(self, devices: Mapping[bytes, str]) -> None:
@@ -109,7 +116,7 @@ class AccessControl:
         try:
             for response in json.loads(payload)["responses"]:
                 self._read(response)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _LOG.error("broker_answer_unreadable", extra={"what": str(error)[:200]})
 
     def _read(self, response: dict[str, Any]) -> None:
@@ -118,7 +125,7 @@ class AccessControl:
             _LOG.error("broker_refused_command", extra={"command": command, "what": str(error)[:200]})
             # What it has now is not what we thought.
             self._there = None
-        elif command == "listClients" and error is None:
+        elif command == "listClients" and error is None and response.get("correlationData") == str(self._question):
             self._read_page(response["data"])
 
     def _read_page(self, page: dict[str, Any]) -> None:
@@ -133,7 +140,8 @@ class AccessControl:
         self._reconcile()
 
     def _ask(self, *, offset: int) -> None:
-        self._send([{"command": "listClients", "verbose": True, "count": _PAGE_CLIENTS, "offset": offset}])
+        asked = {"command": "listClients", "verbose": True, "count": _PAGE_CLIENTS, "offset": offset}
+        self._send([asked | {"correlationData": str(self._question)}])
 
     def _reconcile(self) -> None:
         if self._there is None or self._there == self._wanted:

@@ -31,16 +31,18 @@ def wrong_rows(rows: Iterable[OutboxRow], *, key_of: KeyOf) -> tuple[SkippedRow,
     return tuple(skipped)
 
 
-def announced_part(rows: Sequence[OutboxRow], *, announced: Callable[[bytes], bool]) -> Sequence[OutboxRow]:
+def announced_part(
+    rows: Sequence[OutboxRow], *, key_of: KeyOf, announced: Callable[[bytes], bool]
+) -> Sequence[OutboxRow]:
     """The rows before the first whose key the platform does not know yet: it would refuse that one.
 
-    A row without a readable key is not waited for; `wrong_rows` leaves it out.
+    A row without a readable key of its device is not waited for; `wrong_rows` leaves it out.
     """
     for at, row in enumerate(rows):
         try:
             kid = envelope.parse(row.sealed, what="check-in", limit=CHECKIN_BYTES).kid
         except ProtocolError:
             continue
-        if not announced(kid):
+        if key_of(row.device_id, kid) is not None and not announced(kid):
             return rows[:at]
     return rows

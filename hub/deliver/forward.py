@@ -38,7 +38,6 @@ _PARKED_MS: Final = 3_600_000
 _TRIES: Final = 8
 _LATELY_MS: Final = 120_000
 _PROBE_MS: Final = 30_000
-_UNANNOUNCED_MS: Final = 600_000  # Then the platform's refusal goes to quarantine, where somebody sees it.
 
 
 class Forward:
@@ -62,7 +61,6 @@ class Forward:
         self._store, self._platform = store, platform
         self._hub_id, self._key, self._trust, self._key_of = hub_id, key, trust, key_of
         self._announced = announced
-        self._held_ms: int | None = None
         self._new_id, self._now_ms = new_id, now_ms
         self._health, self._metrics = health, metrics
         self._wake = asyncio.Event()
@@ -142,7 +140,7 @@ class Forward:
     async def _make_batch(self) -> bool:
         """Fix one more batch of the oldest rows; False when there are none."""
         rows = await self._store.unbatched(limit_rows=BATCH_CHECKINS, limit_bytes=_CONTENT_BYTES)
-        rows = await self._hold_back(rows)
+        rows = tuple(await asyncio.to_thread(announced_part, rows, key_of=self._key_of, announced=self._announced))
         if not rows:
             return False
         skipped = await asyncio.to_thread(wrong_rows, rows, key_of=self._key_of)
@@ -158,16 +156,6 @@ class Forward:
             self._metrics.quarantined.labels(row.reason).inc()
             _LOG.error("row_skipped", extra={"row": row.row_id, "reason": row.reason})
         return True
-
-    async def _hold_back(self, rows: tuple[OutboxRow, ...]) -> tuple[OutboxRow, ...]:
-        """The rows whose keys the platform knows. One that it does not take for long must not hold up all others."""
-        ready = tuple(await asyncio.to_thread(announced_part, rows, announced=self._announced))
-        if ready or not rows:
-            self._held_ms = None
-            return ready
-        if self._held_ms is None:
-            self._held_ms = self._now_ms()
-        return rows if self._now_ms() - self._held_ms >= _UNANNOUNCED_MS else ()
 
     async def _fly(self, batch: OutboxBatch) -> None:
         """One attempt, and what follows from its answer."""

@@ -6,7 +6,7 @@ is stored, the older ones are written down as ended, and sign nothing new.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -27,8 +27,8 @@ class DeviceSource(Protocol):
     async def devices(self) -> tuple[Device, ...]:
         """All devices in every state."""
 
-    async def device_keys(self) -> tuple[StoredKey, ...]:
-        """All keys of all devices, the oldest of a device first."""
+    async def device_keys(self, device_id: bytes | None = None) -> tuple[StoredKey, ...]:
+        """The keys of one device, or of all, the oldest of a device first."""
 
     async def end_older_keys(self, device_id: bytes, *, kid: bytes, audit: AuditEntry) -> None:
         """The key was used: those that the device had before it sign nothing new."""
@@ -79,6 +79,16 @@ class Directory:
                 self._used[device_id] = kid
                 return
 
+    async def look_again(self, device_id: bytes) -> KnownDevice:
+        """The device with the keys that it was given since the last `refresh`: it may use one within milliseconds.
+
+        Nothing else is seen anew, as a batch is on its way. Raises what the store raises.
+        """
+        known = self._devices[device_id]
+        keys = _opened(await self._source.device_keys(device_id)).get(device_id, {})
+        known = self._devices[device_id] = replace(known, keys=keys)
+        return known
+
     async def refresh(self) -> None:
         """Load all devices again if the registry may have changed. Raises what the store raises."""
         while self._used:
@@ -95,20 +105,24 @@ class Directory:
         if version == self._version:
             return
         devices = {device.device_id: device for device in await self._source.devices()}
-        keys: dict[bytes, dict[bytes, VerifyKey]] = {}
-        ended: set[bytes] = set()
-        for stored in await self._source.device_keys():
-            if stored.until_ms is not None:
-                ended.add(stored.kid)
-            try:
-                keys.setdefault(stored.device_id, {})[stored.kid] = decode_key(stored.cose_key)
-            except ProtocolError as error:  # One damaged row must not stop the other gates.
-                _LOG.error("device_key_unusable", extra={"device": stored.device_id.hex(), "what": str(error)})
+        stored = await self._source.device_keys()
+        ended = {key.kid for key in stored if key.until_ms is not None}
         self._devices = {
             device_id: KnownDevice(
                 device=devices[device_id], keys=opened, ended=frozenset(kid for kid in opened if kid in ended)
             )
-            for device_id, opened in keys.items()
-            if opened and device_id in devices
+            for device_id, opened in _opened(stored).items()
+            if device_id in devices
         }
         self._version = version
+
+
+def _opened(stored: Iterable[StoredKey]) -> dict[bytes, dict[bytes, VerifyKey]]:
+    """Device id -> its keys by kid. One damaged row must not stop the other gates."""
+    keys: dict[bytes, dict[bytes, VerifyKey]] = {}
+    for key in stored:
+        try:
+            keys.setdefault(key.device_id, {})[key.kid] = decode_key(key.cose_key)
+        except ProtocolError as error:
+            _LOG.error("device_key_unusable", extra={"device": key.device_id.hex(), "what": str(error)})
+    return {device_id: opened for device_id, opened in keys.items() if opened}

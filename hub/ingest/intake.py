@@ -19,7 +19,7 @@ from hub.ingest.spools import Spool, Spools
 from hub.ingest.verify import verify, without_ended
 from hub.model import DeviceState, QuarantineEntry
 from hub.store.ports import IngestStore
-from protocol.checkin import hash_of
+from protocol.checkin import SealedCheckIn, hash_of
 from protocol.presence import DevicePresence
 
 _LOG: Final = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class Intake:
 
     async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
         device = known.device
+        if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in message.entries):
+            known = await self._insist.on(lambda: self._directory.look_again(device.device_id))
         parts = verify(message.entries, device_id=device.device_id, keys=known.keys)
         presence = self._presences.get(device.device_id)
         current_epoch = presence.epoch if presence else self._spools.latest_epoch(device.device_id)

@@ -72,7 +72,8 @@ async def renew(
     Raises:
         RequestRefusedError: one of them fails.
     """
-    keys = {key.kid: key for key in await store.device_keys(device_id) if key.until_ms is None}
+    stored_keys = await store.device_keys(device_id)
+    keys = {key.kid: key for key in stored_keys if key.until_ms is None}
 
     def key_of(kid: bytes) -> VerifyKey | None:
         stored = keys.get(kid)
@@ -96,7 +97,8 @@ async def renew(
             kid=request.new_key.kid,
             device_id=device_id,
             cose_key=encode_key(request.new_key),
-            from_ms=now_ms,
+            # The order of a device's keys says which of them end; a clock that was set back must not turn it round.
+            from_ms=max([now_ms, *(key.from_ms + 1 for key in stored_keys)]),
         )
     # 4.
     tls_key = request_key(request.csr, not_keys=(request.new_key, *map(key_of, keys)))

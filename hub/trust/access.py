@@ -17,6 +17,7 @@ class Access:
 
     def __init__(self, *, roster: Roster, control: AccessControl, health: Health) -> None:
         self._roster, self._control, self._health = roster, control, health
+        self._unsettled = False
         roster.on_change.append(self.changed)
 
     def changed(self) -> None:
@@ -30,8 +31,16 @@ class Access:
         )
 
     async def run(self) -> None:
-        """Ask the broker what it has, if that is not known; ends only by cancellation."""
+        """Look, wait, again; ends only by cancellation."""
         while True:
             self._health.beat("access")
-            self._control.look()
+            self.look()
             await asyncio.sleep(_LOOK_S)
+
+    def look(self) -> None:
+        """Ask the broker what it has, if that is not known. Twice unsettled in a row, somebody should know of it."""
+        unsettled = not self._control.settled
+        what = "the broker has not confirmed who may speak: a revoked device may still read there"
+        self._health.warn("access", what if unsettled and self._unsettled else None)
+        self._unsettled = unsettled
+        self._control.look()

@@ -9,7 +9,7 @@ from hub.broker.backoff import pause_s
 from hub.health import Health, Metrics
 from hub.store.enrol_ports import StoredKey
 from hub.store.errors import StoreError
-from hub.trust.ports import Clock, PlatformError, Source
+from hub.trust.ports import Clock, PlatformError, PlatformRefusedError, Source
 from hub.trust.roster import Roster
 from hub.trust.waiting import until_woken
 from protocol.devicekey import DeviceKey, seal_device_key
@@ -20,6 +20,9 @@ _LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 5.0
 _PAUSE_CAP_S: Final = 30.0
 _AT_ONCE: Final = 200
+_REFUSED_MS: Final = 600_000
+"""A key that the platform has not wanted for so long does not hold up the others' check-ins any longer: those of its
+device go too, and their refusal goes to quarantine, where somebody sees it."""
 
 
 class KeyStore(Protocol):
@@ -52,11 +55,19 @@ class Announce:
         self._store, self._source, self._roster, self._key = store, source, roster, key
         self._health, self._metrics, self._now_ms = health, metrics, now_ms
         self._announced: set[bytes] = set()
+        self._refused_ms: dict[bytes, int] = {}
+        """Since when the platform has answered no, without a pause."""
         self._wake = asyncio.Event()
 
     def announced(self, kid: bytes) -> bool:
-        """Whether the platform has said that it knows this key."""
-        return kid in self._announced
+        """Whether check-ins by this key may go: the platform has said that it knows it, or for long that it does not.
+
+        A platform that is away says nothing: what is sent before it was told of the key, it would reject for good.
+        """
+        if kid in self._announced:
+            return True
+        refused_ms = self._refused_ms.get(kid)
+        return refused_ms is not None and self._now_ms() - refused_ms >= _REFUSED_MS
 
     def wake(self) -> None:
         """There may be a new key."""
@@ -97,14 +108,20 @@ class Announce:
             sealed = self._sealed(stored)
             if sealed is None:
                 continue
+            self._health.beat("announce")
             try:
                 await self._source.put_device_key(stored.kid, sealed)
             except PlatformError as error:
                 _LOG.warning("key_not_announced", extra={"kid": stored.kid.hex(), "what": str(error)})
+                if isinstance(error, PlatformRefusedError):
+                    self._refused_ms.setdefault(stored.kid, self._now_ms())
+                else:
+                    self._refused_ms.pop(stored.kid, None)
                 untold += 1
                 continue
             await self._store.mark_key_announced(stored.kid, at_ms=self._now_ms())
             self._announced.add(stored.kid)
+            self._refused_ms.pop(stored.kid, None)
             told += 1
             _LOG.info("key_announced", extra={"device": stored.device_id.hex(), "kid": stored.kid.hex()})
         self._metrics.keys_unannounced.set(untold)

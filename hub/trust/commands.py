@@ -13,7 +13,7 @@ from hub.health import Health, Metrics
 from hub.model import AuditEntry
 from hub.store.errors import StoreError
 from hub.store.trust_ports import CommandRow, CommandState
-from hub.trust.changes import command_of
+from hub.trust.changes import OPEN_COMMANDS_MAX, command_of
 from hub.trust.fleet import Fleet
 from hub.trust.ports import Board, Clock
 from hub.trust.refusals import Refusals
@@ -31,6 +31,8 @@ _AGAIN_MS: Final = (5_000, 10_000, 20_000, 60_000)
 """After so long a command that reached nobody, or whose answer was lost, goes to a device that is there."""
 _RESULTS_MAX: Final = 256
 """Results that wait for the database, 32 KiB each at most. Those beyond come again with the next sending."""
+_RESULTS_OF_ONE: Final = OPEN_COMMANDS_MAX
+"""A device has no more to answer; one that talks without end takes no other's place."""
 
 
 class CommandStore(Protocol):
@@ -114,7 +116,8 @@ class Commands:
         except ProtocolError as error:
             self._refusals.refused("result", error)
             return
-        if len(self._results) >= _RESULTS_MAX:
+        own = sum(waiting == device for waiting, _ in self._results)
+        if len(self._results) >= _RESULTS_MAX or own >= _RESULTS_OF_ONE:
             _LOG.warning("result_dropped", extra={"device": device.hex()})
             return
         self._results.append((device, result))

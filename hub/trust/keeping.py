@@ -84,13 +84,14 @@ class Keeping:
             await self._store.forget_list(name)
             self._gone.discard(name)
         for key, believed in list(self._waiting.items()):
-            if key[0] is BelievedKind.LIST and now_ms - self._kept_ms.get(key[1], 0) < _LIST_MS:
+            # A clock that was set back must not stop it.
+            if key[0] is BelievedKind.LIST and 0 <= now_ms - self._kept_ms.get(key[1], 0) < _LIST_MS:
                 continue
             await self._store.keep_believed(believed)
             if self._waiting.get(key) is believed:
                 del self._waiting[key]
             self._kept_ms[key[1]] = now_ms
-        if self._fresh and now_ms - self._fresh_ms >= _LIST_MS:
+        if self._fresh and not 0 <= now_ms - self._fresh_ms < _LIST_MS:
             fresh, self._fresh = self._fresh, {}
             try:
                 await self._store.note_fresh(tuple(fresh.values()))

@@ -109,7 +109,16 @@ def build(
         metrics=metrics,
         now_ms=now_ms,
     )
-    policies = Policies(store=store, board=shelf, roster=roster, key=key, health=health, metrics=metrics, now_ms=now_ms)
+    policies = Policies(
+        store=store,
+        board=shelf,
+        roster=roster,
+        fleet=fleet,
+        key=key,
+        health=health,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
     commands = Commands(
         store=store,
         board=shelf,

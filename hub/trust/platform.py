@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import aiohttp
 
-from hub.trust.ports import ClosedPlace, PlatformError, PlatformTimeoutError
+from hub.trust.ports import ClosedPlace, PlatformError, PlatformRefusedError, PlatformTimeoutError
 from hub.trust.sse import Event, SseReader, StreamError
 from protocol import cbor
 from protocol.errors import ProtocolError
 from protocol.limits import RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES, URI_CHARS
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=10.0)
+# Loops wait for an answer between two beats, which must come within 30 s.
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=20.0, sock_connect=10.0)
 _SILENCE_S: Final = 30.0  # The platform writes a comment every 10 s; three missing are a dead path.
 _STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=_SILENCE_S)
 _RESOLVE_S: Final = 0.7  # The gate waits 800 ms; the rest is for the broker, there and back.
@@ -24,6 +25,7 @@ _PLACES_BYTES: Final = 1024 * 1024  # Ten thousand places with a sentence each.
 _ERROR_BYTES: Final = 1024
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 _OK, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
+_REFUSED: Final = frozenset({400, 409, 413, 415, 422})  # About the content; the other 4xx are about us and may pass.
 
 
 class HttpsSource:
@@ -175,4 +177,5 @@ async def _read_events(content: aiohttp.StreamReader, *, last_id: str) -> AsyncG
 def _expect(status: int, expected: int, body: bytes) -> None:
     if status != expected:
         said = body[:_ERROR_BYTES].decode(errors="replace")
-        raise PlatformError(f"status {status} instead of {expected}: {said!r:.200}")
+        refused = PlatformRefusedError if status in _REFUSED else PlatformError
+        raise refused(f"status {status} instead of {expected}: {said!r:.200}")

@@ -1,7 +1,8 @@
 """Rules of places, closings and devices -> a signed policy for each gate, in force within a second.
 
 A policy is signed again only when something in it changed; its version, counted for each device, is kept before it
-is published, so that no version ever stands for two policies.
+is published, so that no version ever stands for two policies. A gate that has a newer one than was ever signed here,
+as after a backup was restored, gets what holds now with a version above its own.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from hub.model import DeviceState
 from hub.registry.checks import RegistryError
 from hub.store.errors import RegistryConflictError, StoreError
 from hub.store.trust_ports import Closing, IssuedPolicy, PolicyVersion
+from hub.trust.fleet import Fleet
 from hub.trust.ports import Board, Clock
 from hub.trust.roster import Roster
 from hub.trust.rules import Rules
@@ -28,6 +30,8 @@ from protocol.terms import Direction
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 5.0
 _PAUSE_S: Final = 1.0
+_REPORTED_MAX: Final = 1 << 62
+"""A device that claims more only wants the numbers to end."""
 
 
 class PolicyStore(Protocol):
@@ -68,12 +72,13 @@ class Policies:
         store: PolicyStore,
         board: Board,
         roster: Roster,
+        fleet: Fleet,
         key: SigningKey,
         health: Health,
         metrics: Metrics,
         now_ms: Clock,
     ) -> None:
-        self._store, self._board, self._roster, self._key = store, board, roster, key
+        self._store, self._board, self._roster, self._fleet, self._key = store, board, roster, fleet, key
         self._health, self._metrics, self._now_ms = health, metrics, now_ms
         self._issued: dict[bytes, IssuedPolicy] | None = None
         self._issuing = asyncio.Lock()
@@ -137,8 +142,11 @@ class Policies:
                 self._issued = {issued.device_id: issued for issued in await self._store.issued_policies()}
             policies = list(wanted)
             known, now_ms = self._issued, self._now_ms()
+            has = {policy.device: self._reported(policy.device) for policy in policies}
             fresh = await asyncio.to_thread(
-                lambda: [issued for policy in policies if (issued := self._newer(policy, known, now_ms)) is not None]
+                lambda: [
+                    issued for policy in policies if (issued := self._newer(policy, known, has, now_ms)) is not None
+                ]
             )
             if fresh:
                 try:
@@ -154,13 +162,24 @@ class Policies:
                 _LOG.info("policies_issued", extra={"n": len(fresh)})
             return [known[policy.device] for policy in policies]
 
-    def _newer(self, policy: GatePolicy, known: dict[bytes, IssuedPolicy], now_ms: int) -> IssuedPolicy | None:
+    def _reported(self, device: bytes) -> int:
+        """The version that the gate says it has; 0 if it has not said, or nothing that can be."""
+        presence = self._fleet.presences.get(device)
+        return presence.policy_version if presence is not None and presence.policy_version < _REPORTED_MAX else 0
+
+    def _newer(
+        self, policy: GatePolicy, known: dict[bytes, IssuedPolicy], has: dict[bytes, int], now_ms: int
+    ) -> IssuedPolicy | None:
         """The policy signed with the next version; None when the device has this one already."""
-        last = known.get(policy.device)
+        last, reported = known.get(policy.device), has[policy.device]
+        newest = 0 if last is None else last.version
         # The key belongs to it: gates that know the next key only could not read what the last one signed.
         digest = hashlib.sha256(self._key.public.kid + repr(policy).encode()).digest()
-        if last is not None and last.digest == digest:
+        if last is not None and last.digest == digest and reported <= newest:
             return None
-        version = 1 if last is None else last.version + 1
+        if reported > newest:
+            extra = {"device": policy.device.hex(), "signed": newest, "reported": reported}
+            _LOG.warning("policy_newer_at_gate", extra=extra)
+        version = max(newest, reported) + 1
         sealed = seal_policy(replace(policy, version=version, issued_s=now_ms // 1000), key=self._key)
         return IssuedPolicy(device_id=policy.device, version=version, digest=digest, sealed=sealed, issued_ms=now_ms)

@@ -17,6 +17,10 @@ class PlatformTimeoutError(PlatformError):
     """No answer in time."""
 
 
+class PlatformRefusedError(PlatformError):
+    """It read what it was given and does not take it; another try would end the same."""
+
+
 class Publisher(Protocol):
     """The broker, as far as it is written to."""
 

@@ -66,8 +66,10 @@ class Refusals:
     async def step(self) -> None:
         """Write down every tally that has something unsaid, each at most once a minute."""
         now_ms = self._now_ms()
-        for (kind, reason), tally in self._tallies.items():
-            if not tally.unsaid or now_ms - tally.said_ms < _AGAIN_MS:
+        # Others are refused while one is written.
+        for (kind, reason), tally in list(self._tallies.items()):
+            # A clock that was set back must not silence it.
+            if not tally.unsaid or 0 <= now_ms - tally.said_ms < _AGAIN_MS:
                 continue
             count, what = tally.unsaid, tally.what
             more = f" ({count} times)" if count > 1 else ""

@@ -20,7 +20,7 @@ from protocol.vectors.raw import Vector, accepted, filler, refused, signer
 RESOLVER = X25519PrivateKey.from_private_bytes(filler("gatelight vectors: resolver", 32))
 RESOLVER_PUBLIC = RESOLVER.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 QUERY = Query(
-    id=filler("query", 16), device=DEVICE, place=PLACE, gate=GATE, scheme=Scheme.OPAQUE,
+    nonce=filler("query", 16), device=DEVICE, place=PLACE, gate=GATE, scheme=Scheme.OPAQUE,
     text="https://codes.example/8NPC2R",
 )  # fmt: skip
 RESOLVED = Resolved(
@@ -40,7 +40,7 @@ def plain_query(query: Query = QUERY, **changes: Any) -> bytes:
     """What stands inside a sealed query; `_5=1` replaces field 5, `_5=None` leaves it out."""
     text = query.text.encode() + b"\x80"
     fields: dict[int, Any] = {
-        1: query.id, 2: query.device, 3: query.place, 4: query.gate, 5: query.scheme,
+        1: query.nonce, 2: query.device, 3: query.place, 4: query.gate, 5: query.scheme,
         6: text + bytes(-len(text) % 64),
     }  # fmt: skip
     fields |= {int(key[1:]): value for key, value in changes.items()}
@@ -48,7 +48,7 @@ def plain_query(query: Query = QUERY, **changes: Any) -> bytes:
 
 
 def sealed_query(inner: bytes, *, outer_id: bytes = QUERY.id, info_id: bytes | None = None, to: bytes = b"") -> bytes:
-    """A sealed query of any content, always the same bytes."""
+    """A sealed query of any content, always the same bytes. The id is that of `QUERY` unless another is given."""
     info = _INFO + (outer_id if info_id is None else info_id)
     sealed = hpke.seal(inner, to=to or RESOLVER_PUBLIC, ephemeral=_EPHEMERAL, info=info)
     return cbor.encode({1: outer_id, 2: sealed})
@@ -79,7 +79,9 @@ def make_queries() -> list[Vector]:
         ("text-latin", "not UTF-8", {"_6": b"\xe9\x80" + bytes(62)}),
         ("text-513", "513 characters", {"_6": b"c" * 513 + b"\x80" + bytes(62)}),
         ("unknown-low-key", "unknown key 7", {"_7": 0}),
-        ("inner-id-other", "another id inside than outside", {"_1": _OTHER_ID}),
+        ("nonce-other", "the id is that of another nonce", {"_1": _OTHER_ID}),
+        ("text-other", "the id is that of another text", {"_6": b"another\x80" + bytes(56)}),
+        ("device-other", "the id is that of another device", {"_2": OTHER_DEVICE}),
     ]  # fmt: skip
     data = sealed_query(plain_query())
     stranger = X25519PrivateKey.from_private_bytes(filler("gatelight vectors: other resolver", 32))
@@ -99,7 +101,7 @@ def make_queries() -> list[Vector]:
     return [
         *(
             accepted(
-                name, shows, {"hex": sealed_query(plain_query(query)).hex()} | private, plain(query),
+                name, shows, {"hex": sealed_query(plain_query(query), outer_id=query.id).hex()} | private, plain(query),
                 plaintext_hex=plain_query(query).hex(), ephemeral_private_hex=_EPHEMERAL.hex(),
                 info_hex=(_INFO + query.id).hex(),
             )
@@ -188,4 +190,4 @@ def make_id_numbers() -> list[Vector]:
     ]
 
 
-_QUERY_NAMES = ("id", "device", "place", "gate", "scheme", "text")
+_QUERY_NAMES = ("nonce", "device", "place", "gate", "scheme", "text")

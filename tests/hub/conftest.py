@@ -193,12 +193,16 @@ class MemoryStore:
     async def devices(self):
         return tuple(self.registered.values())
 
-    async def device_keys(self):
+    async def device_keys(self, device_id=None):
         first = (
             StoredKey(kid=device.kid, device_id=device.device_id, cose_key=device.cose_key, from_ms=device.added_ms)
             for device in self.registered.values()
         )
-        return tuple(dataclasses.replace(key, until_ms=self.ended.get(key.kid)) for key in (*first, *self.later_keys))
+        return tuple(
+            dataclasses.replace(key, until_ms=self.ended.get(key.kid))
+            for key in (*first, *self.later_keys)
+            if device_id in {None, key.device_id}
+        )
 
     async def end_older_keys(self, device_id, *, kid, audit):
         self._maybe_fail()

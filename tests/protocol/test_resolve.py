@@ -73,7 +73,7 @@ def test_a_query_is_bound_to_its_id():
     sealed = cbor.decode(seal_query(QUERY, resolver=RESOLVER_PUBLIC), what="query", limit=QUERY_BYTES)
     with pytest.raises(SignatureError):
         open_query(cbor.encode(sealed | {1: bytes(16)}), private=RESOLVER)
-    with pytest.raises(MalformedError, match="not the one that stands outside"):
+    with pytest.raises(MalformedError, match="another question than the id outside stands for"):
         open_query(sealed_query(plain_query(), outer_id=bytes(16)), private=RESOLVER)
 
 
@@ -87,7 +87,7 @@ def test_every_altered_bit_shows():
 
 
 def test_the_library_opens_what_was_sealed_by_hand():
-    assert open_query(sealed_query(plain_query(NUMBER)), private=RESOLVER) == NUMBER
+    assert open_query(sealed_query(plain_query(NUMBER), outer_id=NUMBER.id), private=RESOLVER) == NUMBER
 
 
 def test_hpke_by_hand_gives_what_rfc_9180_gives():
@@ -114,7 +114,7 @@ def test_nothing_is_sealed_to_a_key_that_is_none(resolver):
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"id": bytes(15)}, "query.id"),
+        ({"nonce": bytes(15)}, "query.nonce"),
         ({"device": bytes(9)}, "query.device"),
         ({"place": ""}, "query.place"),
         ({"gate": "a b"}, "query.gate"),
@@ -226,3 +226,15 @@ def test_refused_answers_name_the_field(keys, read, changes, where):
     with pytest.raises(MalformedError) as caught:
         read(sign1(with_pairs(payload, changes), key=keys.platform, aad=AAD_RESOLVED))
     assert caught.value.where == where
+
+
+def test_nobody_in_between_can_have_another_text_answered_under_the_same_id():
+    """He sees the id and can seal to the platform as well, but the id stands for what was asked."""
+    for other in (
+        replace(QUERY, text="somebody else"),
+        replace(QUERY, nonce=bytes(16)),
+        replace(QUERY, device=bytes(8)),
+    ):
+        forged = sealed_query(plain_query(other), outer_id=QUERY.id)
+        with pytest.raises(MalformedError, match="another question"):
+            open_query(forged, private=RESOLVER)

@@ -240,10 +240,21 @@ def _softhsm_rig(request, folder: Path, monkeypatch) -> Iterator[Rig]:
     shutil.copytree(request.getfixturevalue("new_softhsm"), folder / "tokens")
     monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm_conf(folder)))
     config = Pkcs11Keys(module=SOFTHSM, token_label=LABEL, pin_file=pin_file(folder))
+    kept = {path: path.read_bytes() for path in (folder / "tokens").glob("*/token.object")}
+
+    def mend() -> None:
+        """SoftHSM empties the file of the token itself before it writes it anew, at each login: a kill in between
+        loses the token, and no key store could help. A token of hardware does not lose itself.
+        """
+        for path, data in kept.items():
+            if not path.stat().st_size:
+                path.write_bytes(data)
+
     yield Rig(
         "pkcs11",
         config,
         folder / "keys",
+        restart_machine=mend,
         take_away=lambda: (folder / "tokens").rename(folder / "pulled out"),
         bring_back=lambda: (folder / "pulled out").rename(folder / "tokens"),
     )

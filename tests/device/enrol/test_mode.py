@@ -517,3 +517,18 @@ def test_errors_have_reasons():
         assert made.reason
         assert str(made)
     assert threading.active_count() < 20
+
+
+def test_an_enrolment_does_not_go_on_over_check_ins_that_came_since(offline, told, book, with_changes):
+    """An armed gate that was not approved in time is a gate again, until its button is held the next time."""
+    offline.state_dir.mkdir()
+    spool = offline.state_dir / "spool.db"
+    first = Attempt.begin(book.text(), offline)
+    first.step()
+    spool.write_bytes(b"check-ins")
+    book.state = EnrolmentState.APPROVED
+    assert Attempt.resume(with_changes(offline, unsent=lambda: 1)) is None
+    assert told.of("enrolment_dropped")[-1]["reason"] == "unsent"
+    assert pending.load(offline.state_dir / "enrolling", Enrolling) is None
+    assert site.current(offline.state_dir) is None
+    assert spool.read_bytes() == b"check-ins"

@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import threading
 from pathlib import Path
 
 import pytest
@@ -347,3 +348,51 @@ def test_a_broken_folder_of_renewals_is_an_error_that_names_it(provisioned, make
     (site.current(config.state_dir) / "site.toml").write_text("[keys")
     with pytest.raises(tomlfile.ConfigError, match=r"site\.toml"):
         load(provisioned)
+
+
+def test_keys_rotated_twice_before_the_restart_are_rotated_once(enrolled, make, book):
+    """An operator who presses twice must not leave a site that points into the folder which `tidy` removes."""
+    book.lifetime_days = 200
+    renewal = make(enrolled)
+    renewal.renew(rotate=True)
+    once = sitefile.load_current(enrolled.state_dir)
+    renewal.renew(rotate=True)
+    assert sitefile.load_current(enrolled.state_dir) == once
+    site.tidy(enrolled.state_dir, keys=enrolled.keys)
+    found = site.check(site.current(enrolled.state_dir), keys=enrolled.keys)
+    assert found.renews is None
+
+
+def test_new_keys_are_not_made_on_top_of_a_renewal_that_waits_for_the_restart(enrolled, make, book):
+    book.lifetime_days = 200
+    renewal = make(enrolled)
+    renewal.renew()
+    once = sitefile.load_current(enrolled.state_dir)
+    with pytest.raises(SiteError, match="after it"):
+        renewal.renew(rotate=True)
+    assert sitefile.load_current(enrolled.state_dir) == once
+    assert len(book.device_keys) == 1
+
+
+def test_a_renewal_that_comes_due_while_keys_are_rotated_waits_and_renews_nothing(enrolled, make, book, direct):
+    """The thread that looks after the certificate, and the one that works on commands."""
+    at_the_hub, answers = threading.Event(), threading.Event()
+
+    class Slow(direct):
+        def renew(self, request):
+            at_the_hub.set()
+            assert answers.wait(5)
+            return super().renew(request)
+
+    book.lifetime_days = 200
+    renewal = make(enrolled, now_s=book.world.now_s + 80 * DAY_S, open_hub=lambda _: Slow(book))
+    threads = [threading.Thread(target=renewal.renew, kwargs={"rotate": True}), threading.Thread(target=renewal.renew)]
+    threads[0].start()
+    assert at_the_hub.wait(5)
+    threads[1].start()
+    answers.set()
+    for thread in threads:
+        thread.join(5)
+    assert len(book.issued) == 1
+    stored = sitefile.load_current(enrolled.state_dir).keys.stored
+    assert enrolled.keys.load(stored).public.kid in list(book.device_keys)[1:], "the key that the hub knows as the new"

@@ -79,6 +79,13 @@ def test_a_gate_out_of_service_is_not_held_open(stage):
     assert stage.done == ["shut"]
 
 
+def test_a_gate_out_of_service_is_not_opened_once_either(stage):
+    """By policy, for one: the place is closed."""
+    stage.allowed = False
+    assert stage.do(CommandName.OPEN_ONCE) == Outcome(ok=False, detail="out of service: the gate stays shut")
+    assert stage.done == []
+
+
 def test_disable_shuts_and_nothing_opens_until_enable(stage):
     stage.do(CommandName.HOLD_OPEN, minutes=5)
     assert stage.do(CommandName.DISABLE).ok

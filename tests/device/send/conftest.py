@@ -156,6 +156,7 @@ def site(certificates: Path, tmp_path: Path) -> Iterator[Site]:
     acl.write_text(
         "user hub\ntopic readwrite gatelight/1/#\n"
         "pattern readwrite gatelight/1/d/+/%u/#\npattern read gatelight/1/hub/presence\n"
+        "pattern read gatelight/1/p/#\n"
     )
     config.write_text(
         f"listener {port} 127.0.0.1\nuser root\nallow_anonymous false\npersistence false\nlog_dest stderr\n"

@@ -222,6 +222,20 @@ def test_what_is_not_wanted_any_more_stays_away(dial, listen, hub, device):
     assert [one.payload for one in listen(wire, Received)] == [b"later"]
 
 
+def test_what_any_gate_of_the_place_says_makes_no_claim_on_us_however_it_was_sent(dial, listen, hub, device):
+    hub.start()
+    wire = dial()
+    listen(wire, Received)
+    wire.subscribe([topics.used("mall-1"), topics.commands(device)])
+    settle(wire, listen, device)
+    hub.say(topics.used("mall-1"), b"shouted")
+    (hint,) = listen(wire, Received)
+    hub.say(topics.commands(device), b"said")
+    (command,) = listen(wire, Received)
+    assert (hint.payload, hint.mid) == (b"shouted", 0)
+    assert command.mid
+
+
 def test_the_broker_keeps_what_is_not_taken_yet(dial, listen, hub, device, eventually):
     hub.start()
     wire = dial()

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from device.trust.clock import HINT_LASTS_S
 from device.trust.downlink import GRACE_MS, Downlink
 from device.trust.lists import LISTS
 from device.trust.policy import Policies
@@ -149,6 +150,8 @@ def test_what_comes_into_force_is_told_once(broker, platform):
 
 def test_a_hint_of_the_time_reaches_the_clock(broker, gate, platform):
     gate.synchronised = False
+    gate.mono_s += HINT_LASTS_S + 1
+    assert not gate.clock.trusted
     gate.clock.asked(b"session1")
     hint = TimeHint(device=DEVICE, session=b"session1", at_ms=gate.now_s * 1000)
     broker.publish(topics.time(DEVICE), seal_time(hint, key=platform.hub))
@@ -479,3 +482,10 @@ def test_a_look_up_never_sees_half_of_a_delta(broker, gate, platform):
     assert torn == []
     assert seen == {Colour.GREEN, Colour.RED}
     assert gate.lists.version_of(series.id) == 61
+
+
+def test_whole_lists_that_nobody_asked_for_leave_nothing_behind(broker):
+    for number in range(100):
+        broker.downlink.take(topics.status_snapshot(f"{number:016x}"), b"x")
+    assert broker.downlink.counts == {("status_snapshot", "malformed"): 100}
+    assert broker.downlink._refused == set()

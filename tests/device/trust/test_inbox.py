@@ -366,6 +366,16 @@ def test_a_wipe_sends_its_proof_then_erases(stage):
     assert stage.results[0].proof == b"proof"
 
 
+def test_nothing_runs_behind_a_promised_wipe(stage):
+    stage.inbox.take(stage.wipe(number=1))
+    stage.inbox.take(stage.command(number=2))
+    stage.inbox.start()
+    stage.inbox._thread.join(5)
+    assert not stage.inbox._thread.is_alive()
+    assert stage.ran == [CommandName.WIPE]
+    assert (stage.order, stage.inbox.failure) == (["result True", "erase"], None)
+
+
 def test_a_wipe_that_was_promised_goes_on_after_a_power_cut_with_the_same_proof(stage):
     stage.outcomes[CommandName.WIPE] = Outcome(ok=True, proof=b"proof")
     stage.do(stage.wipe())

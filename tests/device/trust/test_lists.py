@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from device import durable
+from device.trust.clock import HINT_LASTS_S
 from device.trust.held import AHEAD_S
 from device.trust.listfiles import LOG_DELTAS
 from device.trust.lists import GONE_S, LISTS
@@ -217,6 +218,7 @@ def test_what_is_signed_ahead_of_now_is_refused_by_a_clock_that_is_to_be_believe
     # The floor of the clock never goes beyond now.
     assert gate.clock.trusted
     gate.synchronised = False
+    gate.mono_s += HINT_LASTS_S + 1
     assert isinstance(gate.lists.offer_delta(series.heartbeat(issued_s=late_s)), Applied)
     assert gate.entry(series, 1) is None
 
@@ -270,6 +272,14 @@ def test_a_restart_without_the_network_knows_everything(gate, platform):
     assert again.entry(other, 1, now_s=gate.now_s + STALE_S) is None
     assert again.lists.offer_delta(series.delta({1: 1})) == Applied(series.id, 22)
     assert gate.believed.failures == 0
+
+
+def test_folders_that_a_full_disk_left_empty_keep_no_list_from_being_loaded(gate, platform):
+    series = platform.series()
+    gate.lists.offer_snapshot(series.snapshot())
+    for number in range(LISTS):
+        (gate.state / "believed" / "lists" / f"{number:033}").mkdir()
+    assert gate.restarted().lists.version_of(series.id) == 1
 
 
 def test_heartbeats_are_written_at_most_every_five_minutes(gate, platform, monkeypatch):

@@ -35,7 +35,8 @@ class FakeBroker:
             self.control.take(payload)
 
     def _do(self, command):
-        name, answer = command["command"], {"command": command["command"]}
+        name = command["command"]
+        answer = {key: command[key] for key in ("command", "correlationData") if key in command}
         if name == "listClients":
             clients = [
                 {"username": user, "roles": [{"rolename": role} for role in roles], "groups": []}
@@ -46,15 +47,19 @@ class FakeBroker:
         if name == "deleteClient":
             return answer if self.clients.pop(command["username"], None) else answer | {"error": "Client not found"}
         if name == "deleteRole":
+            for roles in self.clients.values():
+                roles[:] = [role for role in roles if role != command["rolename"]]
             return answer if self.roles.pop(command["rolename"], None) else answer | {"error": "Role not found"}
         if name == "createRole":
             self.roles[command["rolename"]] = command["acls"]
         if name == "createClient":
+            if command["username"] in self.clients:
+                return answer | {"error": "Client already exists"}
             self.clients[command["username"]] = [role["rolename"] for role in command["roles"]]
         return answer
 
     def devices(self):
-        return {name: roles[0] for name, roles in self.clients.items() if name != "hub"}
+        return {name: "".join(roles) for name, roles in self.clients.items() if name != "hub"}
 
 
 @pytest.fixture
@@ -155,11 +160,53 @@ def test_a_command_that_was_refused_is_looked_into_again(broker):
     assert set(broker.devices()) == {NORTH.hex()}
 
 
+def test_the_answer_to_an_older_question_undoes_nothing(broker):
+    broker.control.connected()
+    broker.control.want({NORTH: "mall"})
+    broker.control.look()
+    older, newer = broker.sent
+    broker.sent.clear()
+    empty = {"totalCount": 1, "clients": [{"username": "hub", "roles": [{"rolename": "hub"}]}]}
+    for asked in (newer, older):
+        question = json.loads(asked.payload)["commands"][0]["correlationData"]
+        said = {"command": "listClients", "correlationData": question, "data": empty}
+        broker.control.take(json.dumps({"responses": [said]}).encode())
+    broker.answer()
+    assert broker.devices() == {NORTH.hex(): role_name(NORTH, "mall")}
+
+
+def test_a_device_that_somebody_else_entered_meanwhile_gets_its_role_all_the_same(broker):
+    broker.control.connected()
+    broker.answer()
+    broker.clients[NORTH.hex()] = []
+    broker.control.want({NORTH: "mall"})
+    broker.answer()
+    broker.control.look()
+    broker.answer()
+    assert broker.devices() == {NORTH.hex(): role_name(NORTH, "mall")}
+    assert broker.control.settled
+
+
+def test_a_revocation_that_found_no_room_on_the_connection_is_told_with_the_next_look(broker):
+    broker.control.connected()
+    broker.control.want({NORTH: "mall"})
+    broker.answer()
+    broker.up = False
+    broker.control.want({})
+    broker.up = True
+    broker.control.look()
+    broker.answer()
+    assert broker.devices() == {}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         *(b"", b"null", b"[]", b'{"responses": 3}', b'{"responses": [3]}', b"\xff", b"[" * 100_000, b" " * 5_000_000),
-        b'{"responses": [{"command": "listClients", "data": {"clients": [{}]}}]}',
+        *(
+            b'{"responses": [{"command": "listClients", "correlationData": "1", "data": {"clients": [%s]}}]}' % client
+            for client in (b"{}", b"3", b'"x"', b"[]")
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_read_changes_nothing(broker, answer):

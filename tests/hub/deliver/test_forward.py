@@ -252,11 +252,25 @@ async def test_a_key_that_the_platform_was_not_told_of_holds_its_check_ins_back_
     assert len(platform.batches) == 1
 
 
-async def test_a_key_that_the_platform_never_takes_does_not_hold_the_others_up_for_ever(outbox, platform, gate):
+async def test_a_check_in_never_overtakes_the_word_of_its_key_however_long_the_platform_is_away(outbox, platform, gate):
     outbox.unannounced = {gate.key.public.kid}
     await outbox.put(2)
-    await outbox.forward.step()
-    outbox.now_ms += 600_000
-    await outbox.forward.step()
-    await outbox.forward.settle()
-    assert len(platform.batches) == 1
+    await outbox.round()
+    await outbox.round(later_ms=3_600_000)
+    assert platform.batches == {}, "it would be rejected for good"
+    outbox.unannounced = set()
+    await outbox.round()
+    assert platform.stored == gate.chain
+
+
+async def test_a_row_by_a_key_that_cannot_be_used_is_not_waited_for(outbox, platform, gate, make_gate):
+    stranger = make_gate("stranger")
+    outbox.unannounced = {stranger.key.public.kid}
+    await outbox.put(1)
+    own, gate.key = gate.key, stranger.key
+    await outbox.put(1)
+    gate.key = own
+    await outbox.put(1)
+    await outbox.round()
+    assert platform.stored == [gate.chain[0], gate.chain[2]]
+    assert outbox.metric("quarantined_total", reason="unknown_key") == 1

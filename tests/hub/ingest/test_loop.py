@@ -305,3 +305,21 @@ async def test_a_rotated_key_is_taken_over_and_the_old_one_then_signs_nothing_ne
     await site.run((gate.topic(), thief.message(5, 5)))
     assert [entry.reason for entry in site.store.quarantine] == ["ended_key"]
     assert len(site.store.stored(gate)) == 4
+
+
+async def test_a_key_that_was_granted_a_moment_ago_signs_at_once(site, gate, make_gate):
+    gate.make(2)
+    await site.run((gate.topic(), gate.message(1, 1)))
+    site.ingest._refreshed_s = float("inf")
+    older, gate.key = gate.key, make_gate("newer").key
+    new = gate.key.public
+    site.store.later_keys.append(StoredKey(kid=new.kid, device_id=gate.device, cose_key=encode_key(new), from_ms=1))
+    site.store.version += 1
+    gate.make(2)
+    receipts = await site.run((gate.topic(), gate.message(2, 3)), (gate.topic(), gate.message(4, 4)))
+    assert receipts[gate.device].seq == 4
+    assert site.store.quarantine == []
+    assert len(site.store.stored(gate)) == 4
+    assert site.store.ended == {}, "the older key ends after the commit, not before it"
+    await site.ingest._intake.refresh()
+    assert set(site.store.ended) == {older.public.kid}

@@ -102,6 +102,17 @@ async def test_who_asks_again_gets_the_same_certificate_while_it_is_fresh(store,
     assert later.public_key() == first.public_key()
 
 
+async def test_a_new_key_is_the_newer_one_though_the_clock_was_set_back(store, enrol, ask):
+    device = await enrol("a")
+    old, new = device.newcomer.key, new_key(1)
+    await ask(device, device.renewal(new_key=new), now_ms=NOW_MS - DAY_MS // 100)
+    keys = await store.device_keys(device.device_id)
+    assert [decode_key(key.cose_key) for key in keys] == [old.public, new.public]
+    audit = WANG.entry("device.key", "")
+    await store.end_older_keys(device.device_id, kid=old.public.kid, audit=audit)
+    assert [key.until_ms for key in await store.device_keys(device.device_id)] == [None, None]
+
+
 async def test_a_new_key_is_added_and_the_present_one_stays_until_the_new_one_was_used(store, enrol, ask):
     device = await enrol("a")
     old, new = device.newcomer.key, new_key(1)

@@ -1,10 +1,12 @@
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from hub.model import DeviceState
 from hub.trust import announce as module
 from hub.trust.announce import Announce
+from hub.trust.ports import PlatformRefusedError, PlatformTimeoutError
 from hub.trust.roster import Roster
 from protocol.devicekey import open_device_key
 
@@ -108,3 +110,48 @@ async def test_its_task_tells_of_new_keys_and_goes_on_after_failures(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_only_a_platform_that_answers_no_for_ten_minutes_lets_the_check_ins_go_all_the_same(
+    *, announce, add_device, roster, platform, device, now, monkeypatch
+):
+    await add_device()
+    await roster.load()
+    platform.broken = {"key"}
+    for _ in range(3):
+        now.s += 600
+        assert await announce.step() == 1
+        assert not announce.announced(device.kid), "it is away, and has said nothing"
+
+    async def refuse(kid, _):
+        raise PlatformRefusedError(f"status 409 for {kid.hex()}")
+
+    monkeypatch.setattr(platform, "put_device_key", refuse)
+    assert await announce.step() == 1
+    now.s += 599
+    await announce.step()
+    assert not announce.announced(device.kid)
+    now.s += 1
+    assert announce.announced(device.kid)
+
+
+async def test_a_platform_that_hangs_does_not_make_the_hub_look_dead(
+    *, store, platform, roster, hub_key, metrics, now, add_device, signing, monkeypatch
+):
+    beats = []
+    health = SimpleNamespace(beat=beats.append)
+    announce = Announce(
+        store=store, source=platform, roster=roster, key=hub_key, health=health, metrics=metrics, now_ms=now.ms
+    )
+    for number in range(3):
+        await add_device(device_id=b"device-%d" % number, gate_id=f"g{number}", **signing(str(number)))
+    await roster.load()
+    seen = []
+
+    async def hang(*_):
+        seen.append(len(beats))
+        raise PlatformTimeoutError("no answer within 20 s")
+
+    monkeypatch.setattr(platform, "put_device_key", hang)
+    await announce.step()
+    assert seen == [1, 2, 3]

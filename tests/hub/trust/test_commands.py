@@ -324,6 +324,17 @@ async def test_without_a_broker_it_stays_queued(*, commands, here, queue, state,
     assert await state() == (CommandState.SENT, "")
 
 
+async def test_a_device_that_talks_without_end_takes_no_other_ones_place(*, commands, here, queue, state):
+    here(commands)
+    await queue()
+    await commands.step()
+    for number in range(1000):
+        commands.result(b"device-2", answer(number=number % 256))
+    commands.result(DEVICE, answer())
+    await commands.step()
+    assert await state() == (CommandState.DONE, "done")
+
+
 async def test_results_that_wait_are_bounded(commands, monkeypatch):
     monkeypatch.setattr(module, "_RESULTS_MAX", 3)
     for number in range(9):

@@ -25,6 +25,16 @@ async def test_a_list_is_written_at_most_every_ten_seconds_and_then_in_its_newes
     assert await versions(store) == [("uri", 20)]
 
 
+async def test_a_clock_that_was_set_back_does_not_stop_it(keeping, store, now):
+    for version in (1, 2):
+        keep(keeping, version)
+        keeping.fresh("uri", version=version, issued_s=version)
+        await keeping.step()
+        now.s -= 86_400
+    assert await versions(store) == [("uri", 2)]
+    assert [entry.version for entry in await store.freshness()] == [2]
+
+
 async def test_a_trust_bundle_does_not_wait(keeping, store):
     for version in (1, 2):
         keeping.keep(BelievedKind.TRUST, "", version=version, issued_s=1, data=b"data")

@@ -11,7 +11,7 @@ from aiohttp.test_utils import unused_port
 from hub.main import mutual_tls
 from hub.trust import platform as module
 from hub.trust.platform import HttpsSource
-from hub.trust.ports import ClosedPlace, PlatformError, PlatformTimeoutError
+from hub.trust.ports import ClosedPlace, PlatformError, PlatformRefusedError, PlatformTimeoutError
 from hub.trust.sse import Event
 from protocol import cbor
 from protocol.limits import RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES
@@ -122,6 +122,17 @@ CALLS = {
     "resolve": lambda source: source.resolve(b""),
     "key": lambda source: source.put_device_key(bytes(8), b""),
 }
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [(400, True), (409, True), (422, True), (403, False), (404, False), (429, False), (503, False)],
+)
+async def test_what_it_will_never_take_is_told_from_what_may_pass(serve, status, refused):
+    source = await serve(answering(status=status))
+    with pytest.raises(PlatformError) as told:
+        await source.put_device_key(bytes(8), b"")
+    assert isinstance(told.value, PlatformRefusedError) is refused
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -8,10 +8,12 @@ from hub.store.errors import StoreWriteError
 from hub.store.trust_ports import ClosedBy, Closing, PolicyVersion
 from hub.trust import changes
 from hub.trust import policies as module
+from hub.trust.fleet import Fleet
 from hub.trust.policies import Policies
 from hub.trust.roster import Roster
 from protocol import topics
 from protocol.policy import open_policy
+from protocol.presence import DevicePresence
 from protocol.terms import Direction, Verdict
 
 TOPIC = topics.policy(b"device-1")
@@ -23,9 +25,23 @@ def roster(store, health):
 
 
 @pytest.fixture
-def make_policies(*, store, shelf, roster, hub_key, health, metrics, now):
+def fleet(store, refusals, health, now):
+    return Fleet(store=store, refusals=refusals, health=health, now_ms=now.ms)
+
+
+@pytest.fixture
+def make_policies(*, store, shelf, roster, fleet, hub_key, health, metrics, now):
     def make(key=hub_key):
-        return Policies(store=store, board=shelf, roster=roster, key=key, health=health, metrics=metrics, now_ms=now.ms)
+        return Policies(
+            store=store,
+            board=shelf,
+            roster=roster,
+            fleet=fleet,
+            key=key,
+            health=health,
+            metrics=metrics,
+            now_ms=now.ms,
+        )
 
     return make
 
@@ -124,6 +140,47 @@ async def test_versions_go_on_after_a_restart_and_a_new_key_signs_again(
     assert broker.retained[TOPIC] == before, "the very bytes"
     await make_policies(key=device_key).step()
     assert read(key=device_key).version == 2
+
+
+def has(version):
+    return DevicePresence(
+        session=bytes(8),
+        online=True,
+        epoch=bytes(8),
+        oldest_seq=1,
+        newest_seq=0,
+        firmware="1",
+        trust_version=0,
+        policy_version=version,
+    )
+
+
+async def test_after_a_restored_backup_a_gate_with_a_newer_policy_gets_what_holds_now(
+    *, add_device, look, read, fleet, broker
+):
+    await add_device()
+    await look()
+    fleet.present(b"device-1", has(1))
+    await look()
+    assert read().version == 1
+    fleet.present(b"device-1", has(7))
+    await look()
+    await look()
+    assert (read().version, len(broker.sent)) == (8, 2), "once, and above what the gate would refuse"
+    fleet.present(b"device-1", has(8))
+    await look()
+    assert read().version == 8
+
+
+async def test_a_gate_cannot_use_up_the_versions(*, add_device, look, read, fleet, store, operator):
+    await add_device()
+    await look()
+    for version in (2**62 - 1, 2**62, 2**63 - 1):
+        fleet.present(b"device-1", has(version))
+        await look()
+    await changes.set_policy(store, operator=operator, place_id="mall", changes={"yellow": "refuse"})
+    await look()
+    assert (read().version, read().yellow) == (2**62 + 1, Verdict.REFUSE)
 
 
 async def test_a_policy_that_could_not_be_kept_is_not_published(

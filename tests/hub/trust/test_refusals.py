@@ -36,6 +36,31 @@ async def test_what_the_database_did_not_take_is_said_later(*, refusals, store, 
     assert await actions() == [("hub", "trust.refused", "result: unknown_command: what")]
 
 
+async def test_what_is_refused_while_another_is_written_is_written_too(*, refusals, store, actions, monkeypatch):
+    write = store.audit
+
+    async def slow(entry):
+        if "first" in entry.detail:
+            refusals.refused_for("result", "second", "what")
+        await write(entry)
+
+    monkeypatch.setattr(store, "audit", slow)
+    refusals.refused_for("result", "first", "what")
+    refusals.refused_for("resolved", "another", "what")
+    await refusals.step()
+    await refusals.step()
+    assert {detail.split(": ")[1] for _, _, detail in await actions()} == {"first", "another", "second"}
+
+
+async def test_a_clock_that_was_set_back_does_not_silence_it(*, refusals, actions, now):
+    refusals.refused_for("result", "unknown_command", "before")
+    await refusals.step()
+    now.s -= 86_400
+    refusals.refused_for("result", "unknown_command", "after")
+    await refusals.step()
+    assert len(await actions()) == 2
+
+
 def test_text_of_others_cannot_steer_a_terminal():
     assert one_line("a\x1b[31m\u202eb\r\n\tc", 100) == "a?[31m?b???c"
     assert one_line("商场" * 50, 3) == "商场商"

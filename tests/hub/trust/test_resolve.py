@@ -19,7 +19,7 @@ NUMBER = "11010519491231002X"
 
 def query(number=1, *, device=DEVICE):
     asked = Query(
-        id=bytes([number]) * 16, device=device, place="mall", gate="north", scheme=Scheme.CARD_NUMBER, text=NUMBER
+        nonce=bytes([number]) * 16, device=device, place="mall", gate="north", scheme=Scheme.CARD_NUMBER, text=NUMBER
     )
     return seal_query(asked, resolver=PRIVATE.public_key().public_bytes_raw())
 

@@ -115,7 +115,9 @@ async def test_a_number_is_looked_up_and_the_answer_is_signed(platform, authorit
     await platform.control("colours", {"people": [4321], "colour": "yellow"})
 
     async def ask(person):
-        query = Query(id=os.urandom(16), device=bytes(8), place="mall", gate="G1", scheme=scheme, text=text_of(person))
+        query = Query(
+            nonce=os.urandom(16), device=bytes(8), place="mall", gate="G1", scheme=scheme, text=text_of(person)
+        )
         body = seal_query(query, resolver=trust.resolver)
         url = f"{platform.api}/v1/resolve"
         async with platform.session.post(url, data=body, ssl=platform.contexts["hub"]) as answer:
