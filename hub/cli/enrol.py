@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hub.cli.ca import authority_of
+from hub.cli.enrol_rows import DIRECTIONS, enrolment_row
 from hub.cli.output import (
     Commands,
     add_config,
@@ -14,20 +15,14 @@ from hub.cli.output import (
     config_of,
     on_store,
     operator,
-    time_text,
     write_json,
     write_line,
     write_table,
 )
 from hub.registry import decisions
 from hub.registry.checks import RegistryError
-from hub.store.enrol_ports import Enrolment
 from hub.store.ports import Store
-from protocol.enrolment import EnrolmentState, fingerprint_characters, fingerprint_words
-from protocol.keys import decode_key
-from protocol.terms import Direction
 
-DIRECTIONS: Final = {"in": Direction.IN, "out": Direction.OUT}
 _LISTED_MAX: Final = 1000
 _PREFIX_CHARS: Final = 6
 _COLUMNS: Final = (
@@ -140,28 +135,3 @@ async def enrolment_id_of(store: Store, text: str) -> bytes:
         many = "no" if not found else "more than one"
         raise RegistryError(f"enrolment {text!r}: {many} such, or fewer than {_PREFIX_CHARS} digits")
     return found[0]
-
-
-def enrolment_row(enrolment: Enrolment) -> dict[str, Any]:
-    """An enrolment as it is listed."""
-    key = decode_key(enrolment.asked.cose_key)
-    asked = enrolment.asked
-    return {
-        "id": asked.enrolment_id.hex(),
-        "state": EnrolmentState(enrolment.state).name.lower(),
-        "words": " ".join(fingerprint_words(key)),
-        "characters": fingerprint_characters(key),
-        "serial": asked.serial,
-        "model": asked.model,
-        "firmware": asked.firmware,
-        "address": asked.address,
-        "key": asked.kid.hex(),
-        "place": enrolment.place_id,
-        "gate": enrolment.gate_id,
-        "direction": enrolment.direction.wire_name,
-        "asked": time_text(asked.asked_ms),
-        "decided": None if enrolment.decided_ms is None else time_text(enrolment.decided_ms),
-        "who": enrolment.who,
-        "device": None if enrolment.device_id is None else enrolment.device_id.hex(),
-        "reason": enrolment.reason,
-    }

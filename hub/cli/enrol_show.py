@@ -11,7 +11,7 @@ from typing import Final
 import segno
 
 from hub.cli.ca import authority_of
-from hub.cli.enrol import DIRECTIONS, enrolment_row
+from hub.cli.enrol_rows import DIRECTIONS, enrolment_row
 from hub.cli.output import config_of, operator, store_of, time_text, write_line
 from hub.config import ConfigError
 from hub.config import Enrolment as EnrolmentTable

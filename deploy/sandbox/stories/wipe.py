@@ -27,7 +27,10 @@ async def tell(site: Site, say: Callable[[str], None]) -> Outcome:
     # The hub keeps a proof only if the device's key signed it.
     answer = json.loads(await hub_command(site, "command", "list", "--json"))[0]
     outcome.figures["result"] = f"{answer['state']} {answer['detail']}"
-    if answer["state"] != "done" or not answer["proof"]:
+    said = str(answer["detail"])
+    # The first person came with the story of the enrolment.
+    ends_right = f"newest {PEOPLE + 1}," in said and said.endswith("unsent 0")
+    if answer["state"] != "done" or not answer["proof"] or not ends_right:
         outcome.failures.append(f"the wipe was not proved: {answer}")
     if await gate.event("unenrolled", timeout_s=GONE_S, after=mark) is None:
         outcome.failures.append("the gate did not come up as from the box")

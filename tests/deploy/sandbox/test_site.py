@@ -92,7 +92,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [["--gates", "0"], ["--gates", "17"], ["--kill", "nobody"], ["--people", "0"], ["--gates", "x"]]
+    "options", [["--gates", "0"], ["--gates", "65"], ["--kill", "nobody"], ["--people", "0"], ["--gates", "x"]]
 )
 def test_senseless_options_are_refused(options, capsys):
     with pytest.raises(SystemExit):
