@@ -24,6 +24,8 @@ from protocol.health import State
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.terms import Direction
 
+pytestmark = pytest.mark.slow
+
 STORES = {"sqlite": open_store}
 NOW_MS = 1_790_000_000_000
 A, B = b"device-A", b"device-B"

@@ -12,6 +12,8 @@ from protocol.errors import LimitError, MalformedError
 from protocol.limits import STATUS_ENTRIES, STATUS_PACKED_BYTES
 from protocol.statusbits import StatusList, deflate, inflate, pack_changes, unpack_changes, write_changes
 
+pytestmark = pytest.mark.slow
+
 LAST = STATUS_ENTRIES - 1
 
 

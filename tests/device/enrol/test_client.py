@@ -11,7 +11,7 @@ from device.enrol.errors import AnswerError, RefusedError, UnreachableError, Unt
 from protocol.enrolment import EnrolmentState
 from protocol.errors import MalformedError
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from protocol.checkin import parse_checkin
 from protocol.keys import Ed25519SigningKey
 from protocol.reasons import Reason
 
+pytestmark = pytest.mark.slow
+
 
 async def test_what_is_stored_reaches_the_platform_and_is_receipted(outbox, platform, gate):
     await outbox.put(5)

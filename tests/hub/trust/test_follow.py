@@ -15,6 +15,8 @@ from protocol import cbor, topics
 from protocol.limits import PRESENCE_LISTS
 from protocol.statuslist import list_id
 
+pytestmark = pytest.mark.slow
+
 URI = "https://status.example/lists/1"
 VERSION, SNAPSHOT, DELTA = (
     make(list_id(URI)) for make in (topics.status_version, topics.status_snapshot, topics.status_delta)

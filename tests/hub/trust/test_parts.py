@@ -18,6 +18,8 @@ from protocol.presence import DevicePresence, encode_device_presence
 from protocol.statuslist import list_id
 from protocol.terms import Verdict
 
+pytestmark = pytest.mark.slow
+
 DEVICE = b"device-1"
 URI = "https://status.example/lists/1"
 VERSION, DELTA = topics.status_version(list_id(URI)), topics.status_delta(list_id(URI))
