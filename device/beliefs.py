@@ -10,7 +10,6 @@ from pathlib import Path
 from device.config import DeviceConfig
 from device.identity import Identity
 from device.logs import Log
-from device.model import ListEntry
 from device.scan.decide import longest_use_ms, rules_of
 from device.trust.believed import Believed
 from device.trust.clock import GateClock, kernel_synchronised
@@ -20,7 +19,6 @@ from device.trust.lists import StatusLists
 from device.trust.policy import Policies
 from device.trust.resolver import Resolver
 from device.trust.used import UsedElsewhere
-from protocol.codes import StatusRef
 from protocol.errors import ProtocolError
 from protocol.limits import POLICY_BYTES
 from protocol.policy import GatePolicy
@@ -55,13 +53,6 @@ class Beliefs:
     def longest_use_ms(self) -> int:
         """How long a code can count as used under the policy in force."""
         return longest_use_ms(rules_of(self.policy, open_for_people=True))
-
-    def look_up(self, ref: StatusRef, issuer_kid: bytes) -> ListEntry | None:
-        """What a fresh list says; None also while the clock is not to be believed: nothing is fresh then."""
-        if not self.clock.trusted:
-            return None
-        now_s = self.clock.now_ms() // 1000
-        return self.lists.look_up(ref, issuer_kid, now_s=now_s, stale_s=self.policy.stale_s)
 
 
 def believe(

@@ -217,7 +217,7 @@ class Gate:
             policy=lambda: beliefs.policy,
             open_for_people=lambda: self._switch.on and not self._operations.inbox.wiping,
             trust=lambda: beliefs.issuers.current,
-            look_up=beliefs.look_up,
+            look_up=beliefs.lists.look_up,
             memory=Memory.loaded(
                 self._spool.used_since(clock.now_ms()),
                 now_ms=clock.now_ms(),

@@ -6,6 +6,7 @@ and, only for somebody who lacks nothing else, the thermometer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from device.model import Decision, Draft, ListEntry, Refusal, ResolvedCode, Shown
 from device.scan.decide import Rules, decide, is_live, plausible, used_until_ms
@@ -42,13 +43,20 @@ class Judged:
     until_ms: int | None
 
 
+class LookUp(Protocol):
+    """What status lists say."""
+
+    def __call__(self, ref: StatusRef, issuer_kid: bytes, /, *, now_s: int, stale_s: int) -> ListEntry | None:
+        """The entry of a code that was signed by this key of its issuer; None without a list that is fresh then."""
+
+
 class Judge:
     """Judges one code after the other. The arguments are those of `ScanLoop`."""
 
     def __init__(
         self,
         *,
-        look_up: Callable[[StatusRef, bytes], ListEntry | None],
+        look_up: LookUp,
         memory: Memory,
         used_elsewhere: Callable[[bytes], bool],
         announce_used: Callable[[bytes, int], None],
@@ -64,7 +72,7 @@ class Judge:
 
     def judge(self, shown: Shown, moment: Moment) -> Judged:
         """What becomes of the code. Nothing is remembered yet: see `remember`."""
-        entry = self._entry(shown)
+        entry = self._entry(shown, moment)
         used = self._was_used(shown, moment)
         decision, temperature_cc = self._decide(shown, moment, entry=entry, used=used), None
         if decision.reason is Reason.THERMOMETER_FAILED:
@@ -117,10 +125,13 @@ class Judge:
             temperature_cc=temperature_cc,
         )
 
-    def _entry(self, shown: Shown) -> ListEntry | None:
-        if isinstance(shown, VerifiedCode) and shown.claims.status is not None:
-            return self._look_up(shown.claims.status, shown.issuer_kid)
-        return None
+    def _entry(self, shown: Shown, moment: Moment) -> ListEntry | None:
+        """What its list says. Without a clock to believe nothing is fresh."""
+        if not isinstance(shown, VerifiedCode) or shown.claims.status is None or not moment.clock_trusted:
+            return None
+        return self._look_up(
+            shown.claims.status, shown.issuer_kid, now_s=moment.at_ms // 1000, stale_s=moment.policy.stale_s
+        )
 
     def _was_used(self, shown: VerifiedCode | ResolvedCode | Refusal, moment: Moment) -> bool:
         if isinstance(shown, Refusal):

@@ -22,18 +22,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device.model import Decision, Decoded, Frame, ListEntry, Refusal, Shown, grey
+from device.model import Decision, Decoded, Frame, Refusal, Shown, grey
 from device.scan.capture import Mailbox
 from device.scan.decide import out_of_service, rules_of
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
-from device.scan.judge import Judge, Judged, Moment
+from device.scan.judge import Judge, Judged, LookUp, Moment
 from device.scan.memory import Memory
 from device.scan.online import Online, Resolver
 from device.scan.record import Commit, CommitFailure, Lane, Recorded, before_light, record
 from device.scan.sight import Sight, scheme_of
 from device.scan.verify import verify_text
-from protocol.codes import StatusRef
 from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Scheme, Verdict
@@ -86,7 +85,7 @@ class ScanLoop:
     Args:
         policy: gives the policy in force; trust: the bundle in force.
         open_for_people: False while an operator has taken the gate out of service.
-        look_up: what a status list says of a code of that issuer; None without a list, or without a fresh one.
+        look_up: what status lists say, by the time and the policy of the moment.
         used_elsewhere: whether another gate of the place admitted this code a moment ago.
         announce_used: told of each code that was admitted, and until when (ms) it counts as used.
         resolver, pepper: see `Online`.
@@ -107,7 +106,7 @@ class ScanLoop:
         policy: Callable[[], GatePolicy],
         open_for_people: Callable[[], bool],
         trust: Callable[[], TrustBundle],
-        look_up: Callable[[StatusRef, bytes], ListEntry | None],
+        look_up: LookUp,
         memory: Memory,
         used_elsewhere: Callable[[bytes], bool],
         announce_used: Callable[[bytes, int], None],

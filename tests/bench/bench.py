@@ -202,7 +202,7 @@ def whole(folder: Path, at_end: ExitStack) -> Figure:
         policy=lambda: POLICY,
         open_for_people=lambda: True,
         trust=lambda: BUNDLE,
-        look_up=lambda _status, _kid: None,
+        look_up=lambda _status, _kid, **_by: None,
         memory=Memory(),
         used_elsewhere=lambda _code: False,
         announce_used=lambda _code, _until_ms: None,

@@ -63,7 +63,7 @@ class Script:
         self.policy = POLICY
         self.operator_opens = True
         self.lists = {}
-        self.consulted = []
+        self.consulted, self.fresh_at = [], []
         self.elsewhere = set()
         self.announced = []
         self.platform = Platform()
@@ -100,8 +100,9 @@ class Script:
             **given,
         )
 
-    def look_up(self, status, issuer_kid):
+    def look_up(self, status, issuer_kid, /, *, now_s, stale_s):
         self.consulted.append((status, issuer_kid))
+        self.fresh_at.append((now_s, stale_s))
         return self.lists.get((status.uri, issuer_kid))
 
     def announce(self, code_hash, until_ms):

@@ -291,6 +291,8 @@ def test_a_card_is_decided_by_its_issuers_list_and_the_record_names_its_version(
         assert gate.drafts[-1].evidence.status_version == 41
         assert gate.drafts[-1].evidence.policy_version == 5
     assert gate.consulted == [(status, world.issuer.public.kid)] * 2
+    judged_at = [(draft.at_ms // 1000, gate.loop._policy().stale_s) for draft in gate.drafts]
+    assert gate.fresh_at == judged_at, "fresh at the moment that stands in the record"
 
 
 def test_a_list_of_another_issuer_says_nothing_about_this_ones_cards(gate, world):
@@ -300,6 +302,14 @@ def test_a_list_of_another_issuer_says_nothing_about_this_ones_cards(gate, world
     assert gate.reasons == [Reason.STATUS_STALE]
     assert gate.consulted == [(StatusRef(index=1, uri="u"), world.second_issuer.public.kid)]
     assert gate.drafts[0].evidence.status_version is None
+
+
+def test_without_a_clock_to_believe_no_list_is_fresh(gate, world):
+    card = listed_card(gate, world)
+    gate.trusted = False
+    gate.frames(card)
+    assert gate.reasons == [Reason.CLOCK_UNTRUSTED]
+    assert gate.consulted == []
 
 
 def test_a_live_code_is_as_bad_as_the_worse_of_its_colour_and_its_list(gate, world):
