@@ -33,3 +33,4 @@ vectors: setup  ## Make the golden vectors again; a test compares them byte for 
 
 lock: setup  ## Resolve the Python packages again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group dev --extra sandbox pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group proof --constraint requirements.lock pyproject.toml -o requirements-proof.lock

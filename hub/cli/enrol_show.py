@@ -115,7 +115,6 @@ class _Watch:
         write_line(f"\na device asks from {row['address']}: {row['model']}, serial {row['serial']}, {row['firmware']}")
         write_line(f"  words  {row['words']}   {row['characters']}")
         write_line(f"  id     {row['id']}")
-        sys.stdout.flush()
 
     async def _decide(self, enrolment: Enrolment) -> None:
         words = ["y"]
@@ -224,7 +223,6 @@ def _write_code(text: str, token: EnrolToken) -> None:
     devices = "one device" if token.devices == 1 else f"{token.devices} devices"
     write_line(text)
     write_line(f"{where}, for {devices}, until {time_text(token.expires_ms)}. Hold it before the scanner.")
-    sys.stdout.flush()
 
 
 def _read_psk(path: Path) -> str:

@@ -85,8 +85,9 @@ def operator() -> Operator:
 
 
 def write_line(text: str = "") -> None:
-    """One line to stdout."""
+    """One line to stdout, at once: a command may wait for people after it, and whoever reads may be a program."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def write_json(value: Any) -> None:

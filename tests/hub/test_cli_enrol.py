@@ -437,7 +437,12 @@ def test_where_nobody_types_it_only_shows(hub, folder, asks, stdin):
         stdin=stdin,
         stdout=subprocess.PIPE,
         text=True,
+        # As where nobody asks Python to hold nothing back.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
+    # What it holds back would be waited for in vain.
+    end = threading.Timer(30, process.kill)
+    end.start()
     if process.stdin:
         process.stdin.close()
     lines = iter(process.stdout.readline, "")
@@ -447,4 +452,5 @@ def test_where_nobody_types_it_only_shows(hub, folder, asks, stdin):
     assert hub("enrol", "approve", enrolment.asked.enrolment_id.hex())[0] == 0
     assert any("1 of 1 approved" in line for line in lines)
     assert process.wait(timeout=30) == 0
+    end.cancel()
     process.stdout.close()
