@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint bench lock vectors setup
+.PHONY: help demo test fast lint bench lock vectors setup faults
 BIN := .venv/bin
 # Half of the tests' start is reading them; what was read is kept for the next time.
 export PYTHONDONTWRITEBYTECODE :=
@@ -27,6 +27,12 @@ lint: setup  ## Style, types and import rules
 
 bench: setup  ## Speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python tests/bench/bench.py docs/bench.md
+
+ROUNDS ?= 200
+SEED ?= 0
+faults:  ## Break a whole site on purpose, in seeded rounds: ROUNDS=200 SEED=0; as root, or it leaves out disks and networks
+	@deploy/setup faults
+	@$(BIN)/gatelight-sandbox faults --rounds $(ROUNDS) --seed $(SEED) $(ARGS)
 
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make
