@@ -162,7 +162,7 @@ async def test_the_same_bytes_go_again_when_the_device_comes_back_or_stays_silen
 
 async def test_a_clock_that_was_ahead_does_not_silence_the_hub_until_then(*, commands, here, queue, broker, now):
     here(commands)
-    await queue()
+    await queue(life_s=600)
     now.s += 200
     await commands.step()
     now.s -= 200
