@@ -60,11 +60,15 @@ async def restore(arena: Arena, blow: Blow) -> str:
 
 
 async def write_off(arena: Arena) -> int:
-    """Takes note of what restored hubs have lost by design, as far as a gap of theirs names it; how many in all."""
+    """Takes note of what restored hubs have lost by design, as far as a gap of theirs names it; how many in all.
+
+    And of what they did send again, so that a later round cannot hide behind what they might have sent.
+    """
     if not arena.forgotten:
         return 0
     gaps = (await read_hub(arena.site.layout)).gaps
     platform = await read_platform(arena.site.session, arena.site.layout.pages_url)
+    arena.sent_again = min(arena.sent_again, platform.totals["again"])
     there = {(device, row.seq) for (device, _), rows in platform.rows.items() for row in rows}
     lost: dict[str, set[int]] = {}
     for device, seq in arena.forgotten - there:
