@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint bench lock vectors setup
+.PHONY: help demo test fast lint bench fuzz lock vectors setup
 BIN := .venv/bin
 # Half of the tests' start is reading them; what was read is kept for the next time.
 export PYTHONDONTWRITEBYTECODE :=
@@ -27,6 +27,12 @@ lint: setup  ## Style, types and import rules
 
 bench: setup  ## Speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python tests/bench/bench.py docs/bench.md
+
+RUNS ?= 10000000
+JOBS ?= 2
+fuzz:  ## Every decoder under libFuzzer, RUNS=10000000 each with those it had before, JOBS=2 at once
+	@deploy/setup proof
+	$(BIN)/python tests/fuzz/campaign.py --runs $(RUNS) --jobs $(JOBS)
 
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make
