@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint chaos bench lock vectors setup
+.PHONY: help demo test fast lint chaos bench fuzz lock vectors setup
 BIN := .venv/bin
 SEEDS := 10000
 FIRST := 1
@@ -32,6 +32,12 @@ chaos: setup  ## 10,000 seeded histories of a whole site in simulated time (SEED
 
 bench: setup  ## Speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python tests/bench/bench.py docs/bench.md
+
+RUNS ?= 10000000
+JOBS ?= 2
+fuzz:  ## Every decoder under libFuzzer, RUNS=10000000 each with those it had before, JOBS=2 at once
+	@deploy/setup proof
+	$(BIN)/python tests/fuzz/campaign.py --runs $(RUNS) --jobs $(JOBS)
 
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make
