@@ -48,7 +48,7 @@ class Tally:
             self.broken[history.seed] = history.broken[0]
 
 
-def add_parser(commands: Any) -> None:
+def add_command(commands: Any) -> None:
     """The command's options, among those of `gatelight-sandbox`."""
     parser = commands.add_parser("simulate", help="a whole site by simulated time, with faults drawn from a seed")
     parser.add_argument("--seed", type=int, default=1, help="the history, or the first of many (default 1)")
