@@ -185,7 +185,8 @@ def load(path: Path) -> HubConfig:
         if len(data) > FILE_LIMIT_BYTES:
             raise ConfigError(f"{path}: over {FILE_LIMIT_BYTES} bytes, no configuration is that long")
         table = tomllib.loads(data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or an integer of more digits than Python reads.
         raise ConfigError(f"{path}: {error}") from error
 
     def resolve(kind: type, value: Any) -> Any:

@@ -145,7 +145,9 @@ def test_a_file_that_is_missing_or_no_toml(config, tmp_path):
         load(tmp_path / "hub.toml")
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"a=" * 5000, b"x = " + b"[" * 3000, b"#" * 70_000])
+@pytest.mark.parametrize(
+    "data", [b"\xff\xfe\x00", b"a=" * 5000, b"x = " + b"[" * 3000, b"#" * 70_000, b"x = " + b"1" * 5000]
+)
 def test_hostile_files_are_errors_not_crashes(tmp_path, data):
     path = tmp_path / "hub.toml"
     path.write_bytes(data)

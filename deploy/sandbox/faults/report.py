@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.sandbox.broker import BrokerMissingError, find_mosquitto
+from deploy.sandbox.rendered import put
 
-BEGIN, END = "<!-- real processes: rendered -->", "<!-- real processes: end -->"
+SECTION = "real processes"
 
 Row = dict[str, Any]
 
@@ -156,13 +157,9 @@ def render(machines: Sequence[dict[str, str]], found: Figures) -> str:
 
 
 def main(results: Path, document: Path) -> None:
-    """Puts the figures of `results` between the two marks in `document`."""
+    """Puts the figures of `results` into its place in `document`."""
     machines, rounds = read(results)
-    text = document.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    rendered = render(machines, figures(rounds))
-    document.write_text(f"{before}{BEGIN}\n\n{rendered}\n\n{END}{after}", encoding="utf-8")
+    put(document, name=SECTION, text=render(machines, figures(rounds)))
 
 
 def _cpu() -> str:

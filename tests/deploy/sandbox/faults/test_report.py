@@ -3,9 +3,10 @@
 import json
 
 from deploy.sandbox.faults.plan import Kind, blow_of
-from deploy.sandbox.faults.report import BEGIN, END, Recovery, figures, main
+from deploy.sandbox.faults.report import SECTION, Recovery, figures, main
 from deploy.sandbox.faults.round import Round
 
+BEGIN, END = f"<!-- {SECTION}: rendered -->", f"<!-- {SECTION}: end -->"
 MACHINE = {"date": "2026-11-22", "cpu": "some"}
 
 
