@@ -33,7 +33,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """All rounds; 0 when each held."""
+    """All rounds; 0 when each held, 1 when not, 2 when there can be none."""
     has = abilities()
     for missing in has.missing:
         say(f"left out: {missing}")
@@ -41,6 +41,9 @@ async def run(arguments: argparse.Namespace) -> int:
     kinds = [kind for kind in allowed if not arguments.kind or kind.value in arguments.kind]
     if not kinds:
         say("nothing is left that this machine can do")
+        return 2
+    if arguments.dir is not None and arguments.dir.exists() and any(arguments.dir.iterdir()):
+        say(f"{arguments.dir} is not empty: what is in it may be somebody's evidence")
         return 2
     rounds: list[Round] = []
     with contextlib.ExitStack() as kept:

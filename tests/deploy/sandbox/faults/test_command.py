@@ -16,6 +16,12 @@ def arguments(*words):
     return parser.parse_args(["faults", *words])
 
 
+async def test_evidence_is_not_played_over(capsys, tmp_path):
+    (tmp_path / "site-0").mkdir()
+    assert await command.run(arguments("--dir", str(tmp_path))) == 2
+    assert "not empty" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("why", "code"), [((), 0), (("G1: 1 check-ins never reached the platform",), 1)])
 async def test_one_bad_round_is_a_bad_run(monkeypatch, capsys, tmp_path, why, code):
     async def run(self, seeds, *, kinds, sites):
