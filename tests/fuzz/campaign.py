@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fuzz import kept, report, totals  # noqa: E402
+from tests.fuzz import report, totals  # noqa: E402
 from tests.fuzz.targets import TARGETS  # noqa: E402
 from tests.fuzz.totals import Part, Totals  # noqa: E402
 
 FUZZ = Path(__file__).with_name("fuzz.py")
+REDUCE = Path(__file__).with_name("reduce.py")
 PART = 500_000
 FIRST_PART = 5_000
 """Traced with comparisons, which costs five times as much and finds the words that a decoder compares with."""
@@ -57,8 +57,7 @@ def main() -> None:
     if not given.keep:
         run = Run(work=given.work, runs=given.runs, until_s=until_s, part=given.part)
         fuzz_all(names, run, jobs=given.jobs, retry=given.retry)
-    for name in names:
-        reduce(name, given.work)
+    subprocess.run([sys.executable, str(REDUCE), f"--work={given.work}", *given.names], check=True)
     report.write(totals.load())
 
 
@@ -115,23 +114,6 @@ def fuzz_part(name: str, run: Run, sums: Totals) -> Part:
         peak_mb=used.ru_maxrss // 1024,
         crashed=_crashes(name, run.work) != before,
     )
-
-
-def reduce(name: str, work: Path) -> None:
-    """What the runs found, and what was kept before, reduced into the kept corpus."""
-    before = kept.load(name)
-    found = sorted((work / name).iterdir()) if (work / name).is_dir() else []
-    with tempfile.TemporaryDirectory(dir=work) as folder:
-        inputs = (*before.inputs, *(path.read_bytes() for path in found))
-        for at, data in enumerate(inputs):
-            (Path(folder) / f"{at:06}").write_bytes(data)
-        command = [sys.executable, str(FUZZ), name, f"--corpus={folder}", "--reduce"]
-        subprocess.run(command, check=True, capture_output=True)
-        inputs = tuple(path.read_bytes() for path in Path(folder).iterdir())
-    known = set(before.crashes.values())
-    new = {path.name: path.read_bytes() for path in _crashes(name, work)}
-    crashes = before.crashes | {what: data for what, data in new.items() if data not in known}
-    kept.save(name, kept.Kept(inputs=inputs, crashes=crashes))
 
 
 def _crashes(name: str, work: Path) -> list[Path]:

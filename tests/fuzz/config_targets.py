@@ -1,7 +1,7 @@
-"""Targets of files: what an operator writes for device and hub."""
+"""Targets of files: what an operator writes for device and hub, and what a device kept before a power cut."""
 
 from device import config as device_config
-from device.enrol import bootfile
+from device.enrol import bootfile, pending, wipe
 from device.enrol.errors import EnrolmentError
 from hub import config as hub_config
 from tests.fuzz import files
@@ -69,6 +69,14 @@ def _boot_files():
 
 def _boot_file(data: bytes) -> None:
     require(isinstance(bootfile.read(files.path(data)), str), "no text of a code")
+
+
+def _state_file(data: bytes) -> None:
+    """What was begun before a power cut, and the mark of a wipe: damaged in any way they raise nothing."""
+    for kind in (pending.Enrolling, pending.Renewing):
+        found = pending.load(files.path(data), kind)
+        require(found is None or isinstance(found, kind), "a state of another kind")
+    require(wipe._read_mark(files.path(data)).keys is not None, "a mark that names nothing")
 
 
 def _hub_config(data: bytes) -> None:
@@ -139,6 +147,19 @@ CONFIG_TARGETS = (
         bytes_max=1000,
         words=(b"nan", b"inf", b"'''", b'"""', b"[[", b"1e400", b"\\u0000", b"= {", b"1979-05-27T07:32:00Z"),
         refuses=(hub_config.ConfigError,),
+        foreign=False,
+    ),
+    Target(
+        name="state-file",
+        decoder="device.enrol.pending.load, device.enrol.wipe",
+        check=_state_file,
+        seeds=lambda: (
+            b'{"code": "GLE1:ABC", "signing": "signing-1", "tls_key": "PEM", "id": "' + b"0" * 32 + b'"}',
+            b'{"tls_key": "PEM", "signing": null}',
+            b'{"keys": ["signing-1"], "files": ["/etc/key.pem"]}',
+        ),
+        bytes_max=256,
+        words=JSON_WORDS,
         foreign=False,
     ),
 )

@@ -143,7 +143,6 @@ DEVICE_TARGETS = (
         seeds=lambda: (b'{"error": "token_used", "what": "it was used"}', b"[]"),
         bytes_max=128,
         words=JSON_WORDS,
-        refuses=(EnrolmentError,),
     ),
     Target(
         name="certificate",

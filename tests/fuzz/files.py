@@ -13,6 +13,9 @@ class Bytes:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
+    def __truediv__(self, _name: str) -> "Bytes":
+        return self
+
     def open(self, _mode: str) -> BytesIO:
         """The bytes."""
         return BytesIO(self._data)

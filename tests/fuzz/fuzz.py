@@ -1,12 +1,9 @@
 """One target, fuzzed: `python tests/fuzz/fuzz.py NAME --runs N --seed S --corpus DIR`.
 
 Ends with 0 after N executions, and with another code at the first crash, whose input then lies in DIR.crashes.
-`--reduce` leaves in DIR only what is needed to take every branch that all its inputs together take, shortest first.
-libFuzzer's own merge starts the program again by its first argument, which a Python script does not survive.
 """
 
 import argparse
-import contextlib
 import logging
 import signal
 import sys
@@ -18,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # The code of this folder is tested, not what may be installed elsewhere.
 
 from tests.fuzz import kept  # noqa: E402
-from tests.fuzz.target import Target  # noqa: E402
 from tests.fuzz.tracing import Tracing  # noqa: E402
 
 UNIT_S = 1.0
@@ -64,7 +60,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--reduce", action="store_true", help="run nothing, only make DIR smaller")
     parser.add_argument("--compares", action="store_true", help="trace comparisons too")
     given = parser.parse_args()
     given.corpus.mkdir(parents=True, exist_ok=True)
@@ -76,9 +71,6 @@ def main() -> None:
         from tests.fuzz.targets import TARGETS
     target = TARGETS[given.name]
     logging.disable(logging.CRITICAL)
-    if given.reduce:
-        reduce(given.corpus, target, tracing)
-        return
     crashes = given.corpus.with_name(given.corpus.name + ".crashes")
     crashes.mkdir(exist_ok=True)
     if not any(given.corpus.iterdir()):
@@ -94,6 +86,7 @@ def main() -> None:
             f"-artifact_prefix={crashes}/",
             f"-max_len={target.bytes_max}",
             f"-timeout={HANG_S}",
+            f"-report_slow_units={HANG_S}",
             f"-rss_limit_mb={MEMORY_MB}",
             f"-seed={given.seed}",
             *([f"-dict={words.name}"] if target.words else []),
@@ -105,16 +98,6 @@ def main() -> None:
         atheris.Setup(arguments, Watch(target.run))
         tracing.begin()
         atheris.Fuzz()
-
-
-def reduce(corpus: Path, target: Target, tracing: Tracing) -> None:
-    """Deletes every input that takes no branch which a shorter one has not taken already."""
-    for path in sorted(corpus.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-        before = tracing.count()
-        with contextlib.suppress(Exception):
-            target.run(path.read_bytes()[: target.bytes_max])
-        if tracing.count() == before:
-            path.unlink()
 
 
 if __name__ == "__main__":

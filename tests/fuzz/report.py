@@ -31,6 +31,10 @@ FOUND = """## What was found
 | `device.enrol.bootfile` | `expires_s` beyond 64 bits, or a text that is not UTF-8 | `ValueError`, `UnicodeDecodeError`: the un-enrolled device did not start | `CodeError` |
 | `hub.broker.access` | `"totalCount": Infinity` in the broker's answer, which Python's JSON reads | `OverflowError` in the hub's connection | logged as unreadable |
 | `hub.broker.wire` | a PUBLISH with QoS 1 and packet id 0 | taken, and answered with a PUBACK that MQTT does not have | `protocol_error` |
+| `device.enrol.wipe`, `device.enrol.pending` | a damaged mark or state file: a text that is not UTF-8, or deep nesting | `UnicodeDecodeError`, `RecursionError`: a wipe that was begun never ended, an enrolment never went on | still a wipe; the state is dropped |
+| `device.tomlfile`, `hub.config` | one key of 32,000 parts in a file of 64 KiB | 20 s and 4 GB in Python's TOML reader | `ConfigError`: lines have at most 4,096 bytes |
+| `protocol.checkin.decode_message` | a message of 65,000 empty strings, from an enrolled device | all read, 60 ms, before they were counted | refused at its head |
+| `protocol.envelope.parse_foreign` | a doubled map key of a kilobyte | the refusal's sentence repeated it | cut to 200 characters |
 | `hub.config` | an integer of 5,000 digits | `ValueError` instead of a sentence that names the file | `ConfigError` |
 | `device.send.wire` | a broker's name that DNS cannot have | `UnicodeError` in the uplink's thread | `WireError`: tried again, and logged |
 

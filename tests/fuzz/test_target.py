@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.checkin import seal_checkin
-from protocol.errors import MalformedError, UnknownKeyError
+from protocol.errors import MalformedError, SignatureError, UnknownKeyError
 from protocol.receipt import Receipt, open_receipt, seal_receipt
 from tests.fuzz import kept, totals
 from tests.fuzz.forgery_targets import FORGERY_TARGETS
@@ -58,6 +58,8 @@ def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
     (forgery,) = FORGERY_TARGETS
     genuine = seal_checkin(first_checkin, key=UNSIGNED)
     forgery.run(b"\x01" + genuine)
+    with pytest.raises(SignatureError):
+        forgery.check(b"\x01" + genuine)
     monkeypatch.setattr("tests.fuzz.forgery_targets.checkin.verify_checkin", lambda _sealed, *, key: None)
     with pytest.raises(PropertyError):
         forgery.run(b"\x01" + genuine)

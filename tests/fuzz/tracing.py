@@ -54,6 +54,10 @@ class Tracing:
         """How many branches were taken so far."""
         return len(self._taken) - self._taken.count(0)
 
+    def forget(self) -> None:
+        """As if none had been taken."""
+        self._taken[:] = bytes(_BRANCHES_MAX)
+
     def begin(self) -> None:
         """Gives the table to libFuzzer: the same two calls that a compiler puts into instrumented C."""
         if self._compares:

@@ -67,6 +67,11 @@ class SimHub:
         """Whether its process runs and its store is open."""
         return self.up_since_ms is not None and self.disk.alive
 
+    @property
+    def up_for_ms(self) -> int:
+        """How long it has run; 0 while it does not."""
+        return 0 if self.up_since_ms is None else self._world.now_ms - self.up_since_ms
+
     def boot(self) -> None:
         """The process starts."""
         self.disk.power_up()
