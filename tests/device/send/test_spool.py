@@ -176,7 +176,8 @@ def test_both_threads_at_once(open_spool, build, path):
     thread.start()
     read = 0
     while thread.is_alive() or spool.depth:
-        rows = spool.read(spool.oldest, 64)
+        # As the uplink does: a row may be read an instant before the spool counts it.
+        rows = spool.read(spool.oldest, min(64, spool.depth))
         if rows:
             read += len(rows)
             assert spool.forget(spool.oldest + len(rows) - 1, hash_of(rows[-1])) is ReceiptFit.OURS
