@@ -1,10 +1,14 @@
 """Targets of the device beside the scan: its decoder's child, the hub's answers and the topics it listens to."""
 
+import http.client
+from io import BufferedReader, BytesIO
 from types import SimpleNamespace
 
 from device.enrol import certificates
 from device.enrol.client import Address
+from device.enrol.client import _read as read_answer
 from device.enrol.client import _refusal as read_refusal
+from device.enrol.client import _said as said
 from device.enrol.errors import EnrolmentError
 from device.scan.decoder import wire
 from device.trust.downlink import Downlink
@@ -51,6 +55,38 @@ def _refusal(data: bytes) -> None:
     """The hub's refusal of an enrolment, as a device logs it."""
     for text in read_refusal(403, data):
         require(text.isprintable() and 0 < len(text) <= 256, "what no log should hold")
+
+
+class _Socket:
+    """What has been received, and nothing after it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> BufferedReader:
+        return BufferedReader(BytesIO(self._data))
+
+
+def _http(data: bytes) -> None:
+    """Whoever answers the device, over TLS and before anything is trusted, sends these bytes."""
+    response = http.client.HTTPResponse(_Socket(data + bytes(10_000)))
+    try:
+        response.begin()
+        _, body = read_answer(response, limit=64)
+    except (http.client.HTTPException, OSError) as error:
+        require(said(error).isprintable(), "a sentence that no log should hold")
+    else:
+        require(len(body) <= 4097, "more was read than may be")
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def _answers():
+    yield _OK + b"Content-Length: 3\r\n\r\nabc"
+    yield _OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    yield b"HTTP/1.1 100 Continue\r\n\r\n" + _OK + b"Connection: close\r\n\r\nabc"
+    yield b"HTTP/1.0 404 Not Found\r\nContent-Type: application/json\r\n\r\n{}"
 
 
 def _certificate(data: bytes) -> None:
@@ -143,6 +179,14 @@ DEVICE_TARGETS = (
         seeds=lambda: (b'{"error": "token_used", "what": "it was used"}', b"[]"),
         bytes_max=128,
         words=JSON_WORDS,
+    ),
+    Target(
+        name="hub-http",
+        decoder="device.enrol.client, HTTP of whoever answers",
+        check=_http,
+        seeds=_answers,
+        bytes_max=200,
+        words=(b"chunked", b"Transfer-Encoding: ", b"Content-Length: ", b"-1\r\n", b"-5\r\n", b"HTTP/0.9", b"\r\n\r\n"),
     ),
     Target(
         name="certificate",

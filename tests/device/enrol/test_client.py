@@ -166,6 +166,23 @@ def test_an_answer_that_is_cut_short_may_be_asked_for_again(serving, book, now_s
         HubClient.pinned(book.code(), now_s=now_s)
 
 
+@pytest.mark.parametrize("chunks", [b"5\r\nhello\r\n0\r\n\r\n", b"-5\r\n" + b"x" * 99, b"-1\r\n" + b"x" * 99])
+def test_an_answer_in_chunks_is_not_read(serving, book, chunks, now_s):
+    """Of a chunk of -1 bytes http.client reads all there is, however much; one of -5 is its ValueError."""
+    serving(book)
+    book.instead = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with pytest.raises(UnreachableError, match="in chunks"):
+        HubClient.pinned(book.code(), now_s=now_s)
+
+
+def test_what_is_said_of_a_wrong_answer_steers_no_terminal(serving, book, now_s):
+    serving(book)
+    book.instead = b"HTTP/1.1 \x1b[2J\x9b" + b"x" * 9000 + b"\r\n\r\n"
+    with pytest.raises(UnreachableError, match=r"BadStatusLine: HTTP/1\.1 \?\[2J\?x+$") as caught:
+        HubClient.pinned(book.code(), now_s=now_s)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.slow
 def test_whoever_drips_is_cut_off(serving, book, now_s):
     serving(book)
