@@ -152,10 +152,17 @@ def fetch_ca(address: Address, *, request_s: float = REQUEST_S) -> bytes:
 
 
 def trusting(ca: bytes, *, check_time: bool) -> ssl.SSLContext:
-    """TLS 1.3 that believes certificates of exactly this authority (DER), for the host that was asked for."""
+    """TLS 1.3 that believes certificates of exactly this authority (DER), for the host that was asked for.
+
+    Raises:
+        UntrustedError: OpenSSL does not read it, which is stricter here and there than what checked it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=ca)
+    try:
+        context.load_verify_locations(cadata=ca)
+    except ssl.SSLError as error:
+        raise UntrustedError(f"not the certificate of an authority: {error}") from error
     # The pinned authority is where trust begins, whether or not another one stands above it.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if not check_time:

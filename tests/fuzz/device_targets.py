@@ -5,7 +5,7 @@ from io import BufferedReader, BytesIO
 from types import SimpleNamespace
 
 from device.enrol import certificates
-from device.enrol.client import Address
+from device.enrol.client import Address, trusting
 from device.enrol.client import _read as read_answer
 from device.enrol.client import _refusal as read_refusal
 from device.enrol.client import _said as said
@@ -94,6 +94,7 @@ def _certificate(data: bytes) -> None:
     now_s = x509.NOW_S
     try:
         certificates.check_ca(data, ca_hash=x509.CA_HASH, now_s=now_s)
+        trusting(data, check_time=False)
     except EnrolmentError:
         chain = (data,)
     else:

@@ -28,6 +28,7 @@ FOUND = """## What was found
 |---|---|---|---|
 | `device.enrol.certificates` | a certificate of X.509 version 13, from whoever answers before anything is trusted | `InvalidVersion` ended the enrolment's process | `UntrustedError` |
 | `device.enrol.client` | an answer in chunks, of -5 or of -1 bytes, from whoever answers before anything is trusted | `ValueError` ended the process; all that came was read into memory, until the other side closed | chunks are not read: `UnreachableError` |
+| `device.enrol.client` | the authority's certificate with its key and one other byte changed, from whoever answers | `ssl.SSLError` from OpenSSL, which is stricter than what checked it: the process ended | `UntrustedError` |
 | `device.enrol.client` | a status line that is none | its bytes stood in the log, escape sequences too | 200 printable characters |
 | `protocol.provisioning` | an unsigned provisioning code for `https://[1]`, `https://a..b` or a label of 64 characters | `ValueError` or `UnicodeError` in the device, when it asked for that address | refused as `malformed`, in addresses and broker hosts alike |
 | `device.enrol.bootfile` | `expires_s` beyond 64 bits, or a text that is not UTF-8 | `ValueError`, `UnicodeDecodeError`: the un-enrolled device did not start | `CodeError` |
