@@ -135,7 +135,7 @@ url = "https://[::1]:8444"
 """
 
 
-CONFIG_TARGETS = (
+TARGETS = (
     Target(
         name="device-config",
         decoder="device.config, device.tomlfile",

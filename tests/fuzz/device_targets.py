@@ -155,7 +155,7 @@ def _downs():
         yield topic.encode() + b"\x00\x1b" + b"\x7f" + b"\xff" * 7
 
 
-DEVICE_TARGETS = (
+TARGETS = (
     Target(
         name="provisioned",
         decoder="device.enrol.client.Address, of a provisioning code",

@@ -12,7 +12,7 @@ from protocol.checkin import seal_checkin
 from protocol.errors import MalformedError, SignatureError, UnknownKeyError
 from protocol.receipt import Receipt, open_receipt, seal_receipt
 from tests.fuzz import kept, totals
-from tests.fuzz.forgery_targets import FORGERY_TARGETS
+from tests.fuzz.find import find
 from tests.fuzz.report import render
 from tests.fuzz.stand_ins import ANY_KEY, UNSIGNED, sealed
 from tests.fuzz.target import PropertyError, Target, require, round_trip
@@ -62,7 +62,7 @@ def test_the_stand_ins_open_what_nobody_signed_and_seal_the_same_bytes():
 
 def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
     """If a real key let an object pass that no vector holds, the target says so."""
-    (forgery,) = FORGERY_TARGETS
+    forgery = find("forgery")
     genuine = seal_checkin(first_checkin, key=UNSIGNED)
     forgery.run(b"\x01" + genuine)
     with pytest.raises(SignatureError):
@@ -92,6 +92,12 @@ def test_every_decoder_of_the_wire_has_a_target():
         if name not in INSIDE and not words & {f"protocol.{module.name}.{name}", name}
     ]
     assert missing == []
+
+
+def test_a_target_is_found_by_its_name():
+    assert all(find(name) is target for name, target in TARGETS.items())
+    with pytest.raises(KeyError):
+        find("nothing")
 
 
 def test_totals_add_up_over_runs(tmp_path, monkeypatch):
