@@ -36,6 +36,7 @@ REQUEST_S = 15.0
 """The longest that a whole request may take, however busily the other side drips."""
 
 _REFUSAL_BYTES = 4096
+_SENTENCE_CHARS = 200
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module has no name for."""
 
@@ -151,10 +152,17 @@ def fetch_ca(address: Address, *, request_s: float = REQUEST_S) -> bytes:
 
 
 def trusting(ca: bytes, *, check_time: bool) -> ssl.SSLContext:
-    """TLS 1.3 that believes certificates of exactly this authority (DER), for the host that was asked for."""
+    """TLS 1.3 that believes certificates of exactly this authority (DER), for the host that was asked for.
+
+    Raises:
+        UntrustedError: OpenSSL does not read it, which is stricter here and there than what checked it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=ca)
+    try:
+        context.load_verify_locations(cadata=ca)
+    except ssl.SSLError as error:
+        raise UntrustedError(f"not the certificate of an authority: {error}") from error
     # The pinned authority is where trust begins, whether or not another one stands above it.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if not check_time:
@@ -184,16 +192,11 @@ def _exchange(
         connection.connect()
         end.watch(connection.sock)
         connection.request(method, address.path + path, body=body, headers=headers)
-        response = connection.getresponse()
-        most = max(limit, _REFUSAL_BYTES) + 1
-        data = response.read(most)
-        if len(data) < most and response.length:
-            raise http.client.IncompleteRead(data, response.length)
-        status = response.status
+        status, data = _read(connection.getresponse(), limit=limit)
     except ssl.SSLCertVerificationError as error:
         raise UntrustedError(f"{address.host}: {error.verify_message}") from error
     except (OSError, http.client.HTTPException) as error:
-        what = "took too long" if end.came else f"{type(error).__name__}: {error}"
+        what = "took too long" if end.came else _said(error)
         raise UnreachableError(f"{address.host}:{address.port}: {what}") from error
     finally:
         timer.cancel()
@@ -201,6 +204,28 @@ def _exchange(
     if end.came:
         raise UnreachableError(f"{address.host}:{address.port}: took too long")
     return _judged(status, data, limit=limit)
+
+
+def _read(response: http.client.HTTPResponse, *, limit: int) -> tuple[int, bytes]:
+    """Status and body, of which never much more than `limit` is read.
+
+    Raises:
+        HTTPException: cut short, or in chunks. The hub sends none, and http.client takes a chunk of -1 bytes for all
+            that there is, and fails over one of -5 with a ValueError.
+    """
+    if response.chunked:
+        raise http.client.HTTPException("an answer in chunks")
+    most = max(limit, _REFUSAL_BYTES) + 1
+    data = response.read(most)
+    if len(data) < most and response.length:
+        raise http.client.IncompleteRead(data, response.length)
+    return response.status, data
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, for a log: http.client repeats the line that it could not read."""
+    text = f"{type(error).__name__}: {error}"[:_SENTENCE_CHARS]
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class _End:

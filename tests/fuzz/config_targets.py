@@ -1,9 +1,14 @@
 """Targets of files: what an operator writes for device and hub, and what a device kept before a power cut."""
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from device import config as device_config
 from device.enrol import bootfile, pending, wipe
 from device.enrol.errors import EnrolmentError
 from hub import config as hub_config
+from protocol.errors import ProtocolError
+from protocol.keyfile import encode_seed, parse_private
 from tests.fuzz import files
 from tests.fuzz.target import Target, require
 from tests.fuzz.words import JSON_WORDS, TOML_WORDS
@@ -71,6 +76,18 @@ def _boot_file(data: bytes) -> None:
     require(isinstance(bootfile.read(files.path(data)), str), "no text of a code")
 
 
+def _private_key(data: bytes) -> None:
+    key = parse_private(data)
+    require(len(key.public.kid) == 8, "a key id of another length")
+
+
+def _private_keys():
+    yield encode_seed(bytes(32))
+    for curve in (ec.SECP256R1(), ec.SECP384R1()):
+        key = ec.derive_private_key(7, curve)
+        yield key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 def _state_file(data: bytes) -> None:
     """What was begun before a power cut, and the mark of a wipe: damaged in any way they raise nothing."""
     for kind in (pending.Enrolling, pending.Renewing):
@@ -118,7 +135,7 @@ url = "https://[::1]:8444"
 """
 
 
-CONFIG_TARGETS = (
+TARGETS = (
     Target(
         name="device-config",
         decoder="device.config, device.tomlfile",
@@ -147,6 +164,16 @@ CONFIG_TARGETS = (
         bytes_max=1000,
         words=(b"nan", b"inf", b"'''", b'"""', b"[[", b"1e400", b"\\u0000", b"= {", b"1979-05-27T07:32:00Z"),
         refuses=(hub_config.ConfigError,),
+        foreign=False,
+    ),
+    Target(
+        name="private-key",
+        decoder="protocol.keyfile.parse_private",
+        check=_private_key,
+        seeds=_private_keys,
+        bytes_max=400,
+        words=(b"ed25519 ", b"-----BEGIN PRIVATE KEY-----", b"ENCRYPTED", b"EC ", b"\n"),
+        refuses=(ProtocolError,),
         foreign=False,
     ),
     Target(

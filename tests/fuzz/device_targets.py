@@ -1,10 +1,14 @@
 """Targets of the device beside the scan: its decoder's child, the hub's answers and the topics it listens to."""
 
+import http.client
+from io import BufferedReader, BytesIO
 from types import SimpleNamespace
 
 from device.enrol import certificates
-from device.enrol.client import Address
+from device.enrol.client import Address, trusting
+from device.enrol.client import _read as read_answer
 from device.enrol.client import _refusal as read_refusal
+from device.enrol.client import _said as said
 from device.enrol.errors import EnrolmentError
 from device.scan.decoder import wire
 from device.trust.downlink import Downlink
@@ -53,11 +57,44 @@ def _refusal(data: bytes) -> None:
         require(text.isprintable() and 0 < len(text) <= 256, "what no log should hold")
 
 
+class _Socket:
+    """What has been received, and nothing after it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> BufferedReader:
+        return BufferedReader(BytesIO(self._data))
+
+
+def _http(data: bytes) -> None:
+    """Whoever answers the device, over TLS and before anything is trusted, sends these bytes."""
+    response = http.client.HTTPResponse(_Socket(data + bytes(10_000)))
+    try:
+        response.begin()
+        _, body = read_answer(response, limit=64)
+    except (http.client.HTTPException, OSError) as error:
+        require(said(error).isprintable(), "a sentence that no log should hold")
+    else:
+        require(len(body) <= 4097, "more was read than may be")
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def _answers():
+    yield _OK + b"Content-Length: 3\r\n\r\nabc"
+    yield _OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    yield b"HTTP/1.1 100 Continue\r\n\r\n" + _OK + b"Connection: close\r\n\r\nabc"
+    yield b"HTTP/1.0 404 Not Found\r\nContent-Type: application/json\r\n\r\n{}"
+
+
 def _certificate(data: bytes) -> None:
     """A certificate authority, and a chain of one certificate: whoever answers the device sends these bytes."""
     now_s = x509.NOW_S
     try:
         certificates.check_ca(data, ca_hash=x509.CA_HASH, now_s=now_s)
+        trusting(data, check_time=False)
     except EnrolmentError:
         chain = (data,)
     else:
@@ -118,7 +155,7 @@ def _downs():
         yield topic.encode() + b"\x00\x1b" + b"\x7f" + b"\xff" * 7
 
 
-DEVICE_TARGETS = (
+TARGETS = (
     Target(
         name="provisioned",
         decoder="device.enrol.client.Address, of a provisioning code",
@@ -143,6 +180,14 @@ DEVICE_TARGETS = (
         seeds=lambda: (b'{"error": "token_used", "what": "it was used"}', b"[]"),
         bytes_max=128,
         words=JSON_WORDS,
+    ),
+    Target(
+        name="hub-http",
+        decoder="device.enrol.client, HTTP of whoever answers",
+        check=_http,
+        seeds=_answers,
+        bytes_max=200,
+        words=(b"chunked", b"Transfer-Encoding: ", b"Content-Length: ", b"-1\r\n", b"-5\r\n", b"HTTP/0.9", b"\r\n\r\n"),
     ),
     Target(
         name="certificate",

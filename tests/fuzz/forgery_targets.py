@@ -81,7 +81,7 @@ def _forgeries():
             yield bytes([at]) + data
 
 
-FORGERY_TARGETS = (
+TARGETS = (
     Target(
         name="forgery",
         decoder="every open_*, with real keys",

@@ -68,8 +68,9 @@ def main() -> None:
 
     tracing = Tracing(compares=given.compares)
     with tracing:
-        from tests.fuzz.targets import TARGETS
-    target = TARGETS[given.name]
+        from tests.fuzz.find import find
+
+        target = find(given.name)
     logging.disable(logging.CRITICAL)
     crashes = given.corpus.with_name(given.corpus.name + ".crashes")
     crashes.mkdir(exist_ok=True)

@@ -140,7 +140,7 @@ def _inbounds():
             yield f"gatelight/1/d/3f/{DEVICE.hex()}/{leaf}".encode() + b"\x00" + data
 
 
-HUB_TARGETS = (
+TARGETS = (
     Target(
         name="ingest",
         decoder="hub.ingest.receive.read_topic, read_payload",

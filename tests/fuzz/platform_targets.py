@@ -163,7 +163,7 @@ def _places(data: bytes) -> None:
     require(all(len(kept.why) <= 200 for kept in closings.closed.values()), "a longer reason than is kept")
 
 
-PLATFORM_TARGETS = (
+TARGETS = (
     Target(
         name="platform-answer",
         decoder="hub.deliver.answer.read_answer",

@@ -27,6 +27,9 @@ FOUND = """## What was found
 | where | input | what happened | now |
 |---|---|---|---|
 | `device.enrol.certificates` | a certificate of X.509 version 13, from whoever answers before anything is trusted | `InvalidVersion` ended the enrolment's process | `UntrustedError` |
+| `device.enrol.client` | an answer in chunks, of -5 or of -1 bytes, from whoever answers before anything is trusted | `ValueError` ended the process; all that came was read into memory, until the other side closed | chunks are not read: `UnreachableError` |
+| `device.enrol.client` | the authority's certificate with its key and one other byte changed, from whoever answers | `ssl.SSLError` from OpenSSL, which is stricter than what checked it: the process ended | `UntrustedError` |
+| `device.enrol.client` | a status line that is none | its bytes stood in the log, escape sequences too | 200 printable characters |
 | `protocol.provisioning` | an unsigned provisioning code for `https://[1]`, `https://a..b` or a label of 64 characters | `ValueError` or `UnicodeError` in the device, when it asked for that address | refused as `malformed`, in addresses and broker hosts alike |
 | `device.enrol.bootfile` | `expires_s` beyond 64 bits, or a text that is not UTF-8 | `ValueError`, `UnicodeDecodeError`: the un-enrolled device did not start | `CodeError` |
 | `hub.broker.access` | `"totalCount": Infinity` in the broker's answer, which Python's JSON reads | `OverflowError` in the hub's connection | logged as unreadable |
@@ -35,6 +38,7 @@ FOUND = """## What was found
 | `device.tomlfile`, `hub.config` | one key of 32,000 parts in a file of 64 KiB | 20 s and 4 GB in Python's TOML reader | `ConfigError`: lines have at most 4,096 bytes |
 | `protocol.checkin.decode_message` | a message of 65,000 empty strings, from an enrolled device | all read, 60 ms, before they were counted | refused at its head |
 | `protocol.envelope.parse_foreign` | a doubled map key of a kilobyte | the refusal's sentence repeated it | cut to 200 characters |
+| `hub.cli.slip` | a rule of escape sequences in a device's check-in | written to the operator's terminal | one printable line |
 | `hub.config` | an integer of 5,000 digits | `ValueError` instead of a sentence that names the file | `ConfigError` |
 | `device.send.wire` | a broker's name that DNS cannot have | `UnicodeError` in the uplink's thread | `WireError`: tried again, and logged |
 
@@ -68,8 +72,9 @@ def _table(totals: Totals) -> list[str]:
         "",
         f"Machine of the last run: {machine}.",
         "",
-        "Executions a second are of the processor's own time. Edges are branches of `protocol`, `device` and `hub` that",
-        "the best single run has taken. Crashes are runs that ended in one, before it was fixed.",
+        "Executions a second are of the processor's own time, the start of each process included. Edges are branches of",
+        "`protocol`, `device` and `hub` that the best single run has taken; 0 where only the first part has run, which is",
+        "traced with comparisons, is several times slower, and counts otherwise. Crashes are parts that ended in one.",
         "",
         "| target | decoder | executions | a second | edges | kept inputs | bytes | peak MB | crashes |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",

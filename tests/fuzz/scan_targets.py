@@ -112,7 +112,7 @@ def _scan_resolved(payload: bytes) -> None:
     _answer(shown)
 
 
-SCAN_TARGETS = (
+TARGETS = (
     Target(
         name="scan-text",
         decoder="what a gate does with a scanned text: device.scan.sight, verify, decide, record, device.send.seal",

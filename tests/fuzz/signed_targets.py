@@ -138,7 +138,7 @@ def _with(seal) -> Callable[[Any], bytes]:
     return lambda value: seal(value, key=UNSIGNED)
 
 
-SIGNED_TARGETS = (
+TARGETS = (
     _behind("code", "protocol.codes, the claims", _open_code, None, claims),
     _behind("checkin", "protocol.checkin.parse_checkin", _open_checkin, _with(checkin.seal_checkin), "checkins"),
     _behind(

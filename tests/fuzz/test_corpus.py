@@ -10,8 +10,12 @@ from tests.fuzz.targets import TARGETS
 each = pytest.mark.parametrize("name", sorted(TARGETS))
 CRASHES = [(name, what) for name in sorted(TARGETS) for what in kept.load(name).crashes]
 
-# The hub's codec drops an error of its own when it panics over text that is not UTF-8.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    # The hub's codec drops an error of its own when it panics over text that is not UTF-8.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # cryptography takes some certificates today that it will refuse one day, and says so.
+    pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning"),
+]
 
 
 @each

@@ -1,15 +1,22 @@
 """The net itself: what a target lets pass as a refusal, and what it does not."""
 
+import importlib
+import inspect
+import pkgutil
+import re
+
 import pytest
 
+import protocol
 from protocol.checkin import seal_checkin
 from protocol.errors import MalformedError, SignatureError, UnknownKeyError
 from protocol.receipt import Receipt, open_receipt, seal_receipt
 from tests.fuzz import kept, totals
-from tests.fuzz.forgery_targets import FORGERY_TARGETS
+from tests.fuzz.find import find
 from tests.fuzz.report import render
 from tests.fuzz.stand_ins import ANY_KEY, UNSIGNED, sealed
 from tests.fuzz.target import PropertyError, Target, require, round_trip
+from tests.fuzz.targets import TARGETS
 from tests.fuzz.totals import Part, Totals
 
 
@@ -55,7 +62,7 @@ def test_the_stand_ins_open_what_nobody_signed_and_seal_the_same_bytes():
 
 def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
     """If a real key let an object pass that no vector holds, the target says so."""
-    (forgery,) = FORGERY_TARGETS
+    forgery = find("forgery")
     genuine = seal_checkin(first_checkin, key=UNSIGNED)
     forgery.run(b"\x01" + genuine)
     with pytest.raises(SignatureError):
@@ -63,6 +70,34 @@ def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
     monkeypatch.setattr("tests.fuzz.forgery_targets.checkin.verify_checkin", lambda _sealed, *, key: None)
     with pytest.raises(PropertyError):
         forgery.run(b"\x01" + genuine)
+
+
+READS = re.compile(r"(parse|open|decode|read|unpack|inflate)(_|$)")
+INSIDE = {
+    *("read_masked", "read_configuration", "read_bytes", "read_url", "read_host", "read_csr", "read_chain"),
+    *("read", "inflate", "unpack_changes"),
+    "open_query",  # Its outside is `query-sealed`, its inside `query`; what is between is HPKE's.
+}
+"""Called only by another decoder, which has a target."""
+
+
+def test_every_decoder_of_the_wire_has_a_target():
+    words = {word for target in TARGETS.values() for word in re.findall(r"[\w.]+", target.decoder)}
+    missing = [
+        f"{module.name}.{name}"
+        for module in pkgutil.iter_modules(protocol.__path__)
+        if module.name != "vectors"
+        for name, found in vars(importlib.import_module(f"protocol.{module.name}")).items()
+        if inspect.isfunction(found) and found.__module__ == f"protocol.{module.name}" and READS.match(name)
+        if name not in INSIDE and not words & {f"protocol.{module.name}.{name}", name}
+    ]
+    assert missing == []
+
+
+def test_a_target_is_found_by_its_name():
+    assert all(find(name) is target for name, target in TARGETS.items())
+    with pytest.raises(KeyError):
+        find("nothing")
 
 
 def test_totals_add_up_over_runs(tmp_path, monkeypatch):

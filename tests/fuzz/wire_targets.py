@@ -133,7 +133,7 @@ def _plain(name: str, decoder: str, encode, decode, *seeds: str, bytes_max: int 
 
 _DEVICE = b"gatelight/1/d/3f/3fa1c20b7d5e9046/"
 
-WIRE_TARGETS = (
+TARGETS = (
     Target(
         name="base45",
         decoder="protocol.base45.decode",

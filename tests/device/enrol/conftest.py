@@ -130,6 +130,7 @@ class Book:
     change: object = staticmethod(lambda configuration: configuration)
     drip_s: float = 0
     cut_short: bool = False
+    instead: bytes = b""
 
     @property
     def url(self):
@@ -268,6 +269,10 @@ def serve(book, files, stopping, *, client_ca=None):
             length = int(self.headers.get("Content-Length") or 0)
             peer = dict(pair[0] for pair in (self.connection.getpeercert() or {}).get("subject", ()))
             status, body = book.handle(self.command, self.path, self.rfile.read(length), peer.get("commonName"))
+            if book.instead:
+                self.wfile.write(book.instead)
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

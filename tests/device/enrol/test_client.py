@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from device.enrol.attempt import Attempt
-from device.enrol.client import HubClient, fetch_ca
+from device.enrol.certificates import check_ca, public_hash
+from device.enrol.client import HubClient, fetch_ca, trusting
 from device.enrol.errors import AnswerError, RefusedError, UnreachableError, UntrustedError
 from protocol.enrolment import EnrolmentState
 from protocol.errors import MalformedError
@@ -95,6 +96,22 @@ def test_what_is_no_certificate_is_refused(serving, book, served, now_s):
         HubClient.pinned(book.code(), now_s=now_s)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_the_right_key_in_a_spoilt_certificate_is_untrusted(make_authority):
+    """Only the key is pinned: whoever answers may change the rest, and the two libraries that read it differ."""
+    authority = make_authority()
+    ca_hash = public_hash(authority.der)
+    refused = 0
+    for at in range(len(authority.der)):
+        spoilt = authority.der[:at] + b"\xff" + authority.der[at + 1 :]
+        try:
+            check_ca(spoilt, ca_hash=ca_hash, now_s=None)
+            trusting(spoilt, check_time=False)
+        except UntrustedError:
+            refused += 1
+    assert refused
+
+
 def test_a_certificate_of_a_version_that_there_is_not_is_refused(serving, book, now_s):
     serving(book)
     version_3, version_13 = bytes.fromhex("a003020102"), bytes.fromhex("a00302010c")
@@ -164,6 +181,23 @@ def test_an_answer_that_is_cut_short_may_be_asked_for_again(serving, book, now_s
     book.cut_short = True
     with pytest.raises(UnreachableError, match="IncompleteRead"):
         HubClient.pinned(book.code(), now_s=now_s)
+
+
+@pytest.mark.parametrize("chunks", [b"5\r\nhello\r\n0\r\n\r\n", b"-5\r\n" + b"x" * 99, b"-1\r\n" + b"x" * 99])
+def test_an_answer_in_chunks_is_not_read(serving, book, chunks, now_s):
+    """Of a chunk of -1 bytes http.client reads all there is, however much; one of -5 is its ValueError."""
+    serving(book)
+    book.instead = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with pytest.raises(UnreachableError, match="in chunks"):
+        HubClient.pinned(book.code(), now_s=now_s)
+
+
+def test_what_is_said_of_a_wrong_answer_steers_no_terminal(serving, book, now_s):
+    serving(book)
+    book.instead = b"HTTP/1.1 \x1b[2J\x9b" + b"x" * 9000 + b"\r\n\r\n"
+    with pytest.raises(UnreachableError, match=r"BadStatusLine: HTTP/1\.1 \?\[2J\?x+$") as caught:
+        HubClient.pinned(book.code(), now_s=now_s)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.slow
