@@ -25,8 +25,9 @@ lint: setup  ## Style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## Speed and memory, as ratios against a baseline of the same run
-	$(BIN)/python tests/bench/bench.py docs/bench.md
+bench:  ## Speed and memory, beside baselines of the same run: docs/performance.md. BENCH="ingest scan_light", QUICK=1
+	@deploy/setup proof
+	$(BIN)/python tests/bench/bench.py $(BENCH) $(if $(QUICK),--quick)
 
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make
