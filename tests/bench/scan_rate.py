@@ -23,7 +23,7 @@ from device.scan.decoder.scene import SceneGate
 from device.scan.decoder.wire import Effort
 
 LOOKS: dict[str, Look] = {"rendered, as asked": GATE, "rendered, typical": TYPICAL, "rendered, hard": HARD}
-PEOPLE = 100
+PEOPLE = 40
 # A Pi 4 is taken to be so many times slower a core.
 PI = 5.0
 NAMES = ("ours", "pyzbar", "zxing-cpp")
@@ -88,13 +88,13 @@ def first_read_s(frames: list[np.ndarray], texts: set[str], read: Read, *, slowe
     return None
 
 
-def shown(frames: list[np.ndarray], texts: set[str]) -> dict[str, tuple[bool, bool]]:
-    """By engine: read here, and read on a Pi."""
+def shown(frames: list[np.ndarray], texts: set[str], *, slow_too: bool) -> dict[str, tuple[bool, bool]]:
+    """By engine: read here, and read on a machine that is PI times slower."""
     found = {}
     for name in NAMES:
         first = first_read_s(frames, texts, engines()[name], slower=1.0)
         # What is missed with all the time there is, is missed with less of it.
-        slow = None if first is None else first_read_s(frames, texts, engines()[name], slower=PI)
+        slow = None if first is None or not slow_too else first_read_s(frames, texts, engines()[name], slower=PI)
         found[name] = (first is not None, slow is not None)
     return found
 
@@ -102,12 +102,12 @@ def shown(frames: list[np.ndarray], texts: set[str]) -> dict[str, tuple[bool, bo
 def rendered(number: int, *, look: Look) -> dict[str, tuple[bool, bool]]:
     text = code_text(number)
     frames = list(presentation(text, look=look, rng=np.random.default_rng(number)))
-    return shown(frames, {plain(text)})
+    return shown(frames, {plain(text)}, slow_too=True)
 
 
 def photographed(picture: tuple[np.ndarray, frozenset[str]]) -> dict[str, tuple[bool, bool]]:
     luma, texts = picture
-    return shown([luma] * FRAMES, set(texts))
+    return shown([luma] * FRAMES, set(texts), slow_too=False)
 
 
 def counted(name: str, found: list[dict[str, tuple[bool, bool]]]) -> Set:
