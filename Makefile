@@ -1,6 +1,8 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint bench lock vectors setup
+.PHONY: help demo test fast lint chaos faults bench fuzz lock vectors setup
 BIN := .venv/bin
+SEEDS := 10000
+FIRST := 1
 # Half of the tests' start is reading them; what was read is kept for the next time.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -25,9 +27,24 @@ lint: setup  ## Style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+chaos: setup  ## 10,000 seeded histories of a whole site in simulated time (SEEDS=, FIRST=): what broke says how to see it again
+	$(BIN)/gatelight-sandbox simulate --seed $(FIRST) --seeds $(SEEDS) --out docs/reliability/simulator.json
+
 bench:  ## Speed and memory, beside baselines of the same run: docs/performance.md. BENCH="ingest scan_light", QUICK=1
 	@deploy/setup proof
 	$(BIN)/python tests/bench/bench.py $(BENCH) $(if $(QUICK),--quick)
+
+RUNS ?= 10000000
+JOBS ?= 2
+fuzz:  ## Every decoder under libFuzzer, RUNS=10000000 each with those it had before, JOBS=2 at once
+	@deploy/setup proof
+	$(BIN)/python tests/fuzz/campaign.py --runs $(RUNS) --jobs $(JOBS)
+
+ROUNDS ?= 200
+SEED ?= 0
+faults:  ## Break a whole site on purpose, in seeded rounds: ROUNDS=200 SEED=0; as root, or it leaves out disks and networks
+	@deploy/setup faults
+	@$(BIN)/gatelight-sandbox faults --rounds $(ROUNDS) --seed $(SEED) $(ARGS)
 
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make

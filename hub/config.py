@@ -22,6 +22,9 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 FILE_LIMIT_BYTES = 64 * 1024
 """Every setting with a long comment each is a tenth of this."""
 
+LINE_LIMIT_BYTES = 4096
+"""A key of thousands of parts takes Python's reader gigabytes: both grow with the square of the line."""
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; the sentence names the file, the table and the key."""
@@ -184,8 +187,14 @@ def load(path: Path) -> HubConfig:
             data = file.read(FILE_LIMIT_BYTES + 1)
         if len(data) > FILE_LIMIT_BYTES:
             raise ConfigError(f"{path}: over {FILE_LIMIT_BYTES} bytes, no configuration is that long")
+        for number, line in enumerate(data.splitlines(), 1):
+            if len(line) > LINE_LIMIT_BYTES:
+                raise ConfigError(
+                    f"{path}: line {number} has {len(line)} bytes, at most {LINE_LIMIT_BYTES} are allowed"
+                )
         table = tomllib.loads(data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or an integer of more digits than Python reads.
         raise ConfigError(f"{path}: {error}") from error
 
     def resolve(kind: type, value: Any) -> Any:

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from protocol import cbor, envelope
+from protocol import cbor, deterministic, envelope
 from protocol.codes import CODE_HASH_BYTES, Masked, read_masked
 from protocol.envelope import AAD_CHECKIN
 from protocol.errors import LimitError, MalformedError
@@ -140,16 +140,35 @@ def encode_message(checkins: list[bytes]) -> bytes:
 def decode_message(payload: bytes) -> list[bytes]:
     """The payload of one MQTT message -> its sealed check-ins, not looked into.
 
+    1. Within its limit, and an array of 1 to 64: whoever claims more has nothing read.
+    2. As many byte strings, deterministically encoded, and nothing after them.
+
     Raises:
         LimitError: over 64 KiB.
         MalformedError: not an array of 1 to 64 byte strings.
     """
-    value = cbor.decode(payload, what="check-ins message", limit=MESSAGE_BYTES)
-    if type(value) is not list or not 1 <= len(value) <= MESSAGE_CHECKINS:
-        raise MalformedError("check-ins message", f"not an array of 1 to {MESSAGE_CHECKINS}")
-    if any(type(item) is not bytes for item in value):
-        raise MalformedError("check-ins message", "not an array of byte strings")
-    return value
+    what = "check-ins message"
+    # 1.
+    if len(payload) > MESSAGE_BYTES:
+        raise LimitError(what, f"{len(payload)} bytes, at most {MESSAGE_BYTES} are allowed")
+    head = payload[:2]
+    if b"\x81" <= head < b"\x98":
+        count, at = head[0] - 0x80, 1
+    elif b"\x98\x18" <= head <= bytes((0x98, MESSAGE_CHECKINS)):
+        count, at = head[1], 2
+    else:
+        raise MalformedError(what, f"not an array of 1 to {MESSAGE_CHECKINS}")
+    # 2.
+    checkins = []
+    try:
+        for _ in range(count):
+            checkin, at = deterministic.read_bytes(payload, at)
+            checkins.append(checkin)
+    except (ValueError, IndexError) as error:
+        raise MalformedError(what, f"not an array of byte strings in their shortest form: {error}") from error
+    if at != len(payload):
+        raise MalformedError(what, "bytes after the end")
+    return checkins
 
 
 def _to_map(checkin: CheckIn) -> dict[int, Any]:

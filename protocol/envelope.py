@@ -240,7 +240,7 @@ def _loads_foreign(data: bytes, what: str) -> Any:
     try:
         value = decoder.decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise MalformedError(what, f"not CBOR: {error}") from error
+        raise MalformedError(what, f"not CBOR: {error!s:.200}") from error
     if source.tell() != len(data):
         raise MalformedError(what, "bytes after the end")
     return value

@@ -6,6 +6,7 @@ may ask for enrolment, which a person still approves. The hash of the hub's auth
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
 
 from protocol import base45, cbor
@@ -18,7 +19,8 @@ CA_HASH_BYTES = 32
 
 _WHAT = "provisioning code"
 _ANY_VERSION = re.compile(r"GLE[1-9][0-9]?:")
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])"
 _HOST_ALONE = re.compile(_HOST, re.ASCII)
 _URL = re.compile(rf"https://({_HOST})(?::([1-9][0-9]{{0,4}}))?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 _PSK = re.compile(r"[ -~]{8,63}|[0-9A-Fa-f]{64}", re.ASCII)
@@ -102,6 +104,7 @@ def read_url(value: Any, where: str) -> str:
         raise MalformedError(where, "not https://host[:port][/path] without user, query, fragment or final slash")
     if int(found[2] or 443) > _PORT_MAX:
         raise MalformedError(where, f"a port above {_PORT_MAX}")
+    _check_address(found[1], where)
     return text
 
 
@@ -114,7 +117,17 @@ def read_host(value: Any, where: str) -> str:
     text = cbor.text(value, where, 1, HOST_CHARS)
     if _HOST_ALONE.fullmatch(text) is None:
         raise MalformedError(where, "not the name or address of a host")
+    _check_address(text, where)
     return text
+
+
+def _check_address(host: str, where: str) -> None:
+    """What stands in brackets is an IPv6 address: no library connects to another, and each says so in its own way."""
+    if host.startswith("["):
+        try:
+            IPv6Address(host[1:-1])
+        except ValueError as error:
+            raise MalformedError(where, "no IPv6 address in the brackets") from error
 
 
 def _shorten(code: ProvisioningCode) -> str:

@@ -14,6 +14,7 @@ from hub.broker.access import initial_security
 
 # Debian puts it where ordinary users' PATH does not look.
 SYSTEM_PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+SECURITY_FILE = "dynamic-security.json"
 PLUGIN = "mosquitto_dynamic_security.so"
 LIBRARY_PLACES = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 # Each gate has at most 8 messages beyond its receipt; Mosquitto's own 1000 is overrun by 125 gates and
@@ -54,11 +55,13 @@ def find_plugin() -> Path:
     raise BrokerMissingError(f"{PLUGIN} is not installed: it comes with Debian's mosquitto")
 
 
-def configuration(*, port: int, certificates: CertificateFiles, plugin: Path, security: Path, user: str) -> str:
+def configuration(
+    *, host: str, port: int, certificates: CertificateFiles, plugin: Path, security: Path, user: str
+) -> str:
     """Mosquitto's configuration text: TLS 1.3 with client certificates only, nothing on disk."""
     return f"""\
 per_listener_settings false
-listener {port} 127.0.0.1
+listener {port} {host}
 cafile {certificates.ca}
 certfile {certificates.cert}
 keyfile {certificates.key}
@@ -86,7 +89,7 @@ connection_messages true
 """
 
 
-def prepare(folder: Path, *, port: int, certificates: CertificateFiles) -> list[str]:
+def prepare(folder: Path, *, port: int, certificates: CertificateFiles, host: str = "127.0.0.1") -> list[str]:
     """Writes all files and returns the command that runs this broker.
 
     Raises:
@@ -94,12 +97,12 @@ def prepare(folder: Path, *, port: int, certificates: CertificateFiles) -> list[
     """
     program, plugin = find_mosquitto(), find_plugin()
     folder.mkdir(parents=True, exist_ok=True)
-    security = folder / "dynamic-security.json"
+    security = folder / SECURITY_FILE
     security.write_text(json.dumps(initial_security()), encoding="ascii")
     # Nobody else may change who may do what.
     security.chmod(0o600)
     config = folder / "mosquitto.conf"
     user = pwd.getpwuid(os.geteuid()).pw_name
-    text = configuration(port=port, certificates=certificates, plugin=plugin, security=security, user=user)
+    text = configuration(host=host, port=port, certificates=certificates, plugin=plugin, security=security, user=user)
     config.write_text(text, encoding="utf-8")
     return [program, "-c", str(config)]

@@ -1,4 +1,6 @@
-"""`gatelight-sandbox up`: a whole site on this machine, until Ctrl-C or until it has proved itself."""
+"""`gatelight-sandbox up`: a whole site on this machine, until Ctrl-C or until it has proved itself. `simulate`: one by
+simulated time, with faults drawn from a seed.
+"""
 
 import argparse
 import asyncio
@@ -14,9 +16,12 @@ from rich.console import Console
 
 from deploy.sandbox.broker import BrokerMissingError
 from deploy.sandbox.counters import watched
+from deploy.sandbox.faults import command as faults
+from deploy.sandbox.faults.ground import go_inside
 from deploy.sandbox.proof import Proof
 from deploy.sandbox.readings import ReadingError
 from deploy.sandbox.run import Run, RunPlan
+from deploy.sandbox.simulator import command as simulator
 from deploy.sandbox.site import Site, SiteError
 from deploy.sandbox.stories import STORIES
 from deploy.sandbox.stories.story import StoryError
@@ -36,6 +41,14 @@ WATCHING_RATE_PER_MIN = 30.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and runs; 0 right, 1 something was lost or failed, 2 cannot start, 130 not proved."""
     arguments = _parser().parse_args(argv)
+    if arguments.command == "simulate":
+        return simulator.run(arguments)
+    if arguments.command == "faults":
+        go_inside(sys.argv[1:] if argv is None else argv)
+        try:
+            return asyncio.run(faults.run(arguments))
+        except KeyboardInterrupt:
+            return INTERRUPTED
     # The result goes to stdout; with --json nothing else does.
     console = Console(stderr=arguments.json)
     try:
@@ -168,6 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--seed", type=int, default=1, help="who comes, and in which order (default 1)")
     up.add_argument("--dir", type=Path, help="keep the site's files and logs here (default: a folder that goes away)")
     up.add_argument("--json", action="store_true", help="the summary as one line of JSON")
+    simulator.add_command(commands)
+    faults.add_command(commands)
     return parser
 
 

@@ -14,13 +14,25 @@ CAMERA = {"kind": "people", "width_px": 640, "height_px": 480}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Every TCP port of the site, all on loopback."""
+    """Every TCP port of the site."""
 
     broker: int
     platform_api: int
     platform_pages: int
     hub_http: int
     hub_enrolment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """The address of each server: this machine's own, unless every part has a network of its own."""
+
+    broker: str = HOST
+    platform: str = HOST
+    hub: str = HOST
+
+
+LOOPBACK = Hosts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +51,9 @@ class AuthorityFiles:
     key: Path
 
 
-def enrolment_url(ports: Ports) -> str:
+def enrolment_url(hosts: Hosts, ports: Ports) -> str:
     """Where devices enrol and renew."""
-    return f"https://{HOST}:{ports.hub_enrolment}"
+    return f"https://{hosts.hub}:{ports.hub_enrolment}"
 
 
 def toml(document: dict[str, Any]) -> str:
@@ -58,6 +70,7 @@ def platform_config(
     *,
     folder: Path,
     authority: Path,
+    hosts: Hosts,
     ports: Ports,
     certificates: CertificateFiles,
     hub: tuple[bytes, KeyFiles],
@@ -68,8 +81,8 @@ def platform_config(
         {
             "authority": authority,
             "database": folder / "platform.sqlite",
-            "api": {"host": HOST, "port": ports.platform_api, **_tls(certificates)},
-            "pages": {"host": HOST, "port": ports.platform_pages},
+            "api": {"host": hosts.platform, "port": ports.platform_api, **_tls(certificates)},
+            "pages": {"host": hosts.platform, "port": ports.platform_pages},
             "hubs": {hub_id.hex(): hub_key.public},
         }
     )
@@ -79,6 +92,7 @@ def hub_config(
     *,
     folder: Path,
     hub_id: bytes,
+    hosts: Hosts,
     ports: Ports,
     key: KeyFiles,
     trust: TrustFiles,
@@ -93,11 +107,11 @@ def hub_config(
             "database": folder / "hub.sqlite",
             "keys": {"signing": key.signing, "root": trust.root},
             "trust": {"bundle": trust.bundle},
-            "broker": {"host": HOST, "port": ports.broker, **_tls(broker)},
-            "platform": {"url": f"https://{HOST}:{ports.platform_api}", **_tls(platform)},
-            "http": {"host": HOST, "port": ports.hub_http},
+            "broker": {"host": hosts.broker, "port": ports.broker, **_tls(broker)},
+            "platform": {"url": f"https://{hosts.platform}:{ports.platform_api}", **_tls(platform)},
+            "http": {"host": hosts.hub, "port": ports.hub_http},
             "ca": {"cert": authority.cert, "key": authority.key},
-            "enrolment": {"host": HOST, "port": ports.hub_enrolment, "url": enrolment_url(ports)},
+            "enrolment": {"host": hosts.hub, "port": ports.hub_enrolment, "url": enrolment_url(hosts, ports)},
             "retention": {"personal_h": 24},
             # A container has no time service of its own; its host's clock is right.
             "clock": {"source": "assume"},
@@ -105,16 +119,17 @@ def hub_config(
     )
 
 
-def machine_config(*, folder: Path, camera_socket: Path, frames_per_s: float) -> dict[str, Any]:
+def machine_config(*, folder: Path, camera_socket: Path, frames_per_s: float, lights: Path | None) -> dict[str, Any]:
     """The machine's half of a gate's file, which is all that a gate as from the box has.
 
-    Rendered frames and simulated light, buzzer and relay; all else is the product's.
+    Rendered frames and simulated light, buzzer and relay; all else is the product's. Into the file `lights` goes every
+    change of light, sound and relay.
     """
     return {
         "state_dir": folder / "state",
         "camera": {**CAMERA, "socket": camera_socket, "fps": frames_per_s},
         "decoder": {"engine": "zxing"},
-        "hardware": {"kind": "sim"},
+        "hardware": {"kind": "sim"} if lights is None else {"kind": "sim", "journal": lights},
         "thermometer": {"kind": "sim"},
         "enrolment": {"boot_file": folder / "boot" / "enrol.json"},
         # A container has no time service of its own; its host's clock is right.
@@ -128,6 +143,7 @@ def site_config(
     place: str,
     gate: str,
     direction: str,
+    hosts: Hosts,
     ports: Ports,
     key: KeyFiles,
     hub_key: Path,
@@ -142,8 +158,8 @@ def site_config(
         "direction": direction,
         "keys": {"signing": key.signing, "hub": hub_key, "root": trust.root},
         "trust": {"bundle": trust.bundle},
-        "broker": {"host": HOST, "port": ports.broker, **_tls(broker)},
-        "hub": {"url": enrolment_url(ports), "ca": broker.ca},
+        "broker": {"host": hosts.broker, "port": ports.broker, **_tls(broker)},
+        "hub": {"url": enrolment_url(hosts, ports), "ca": broker.ca},
     }
 
 

@@ -108,6 +108,11 @@ class SandboxGate:
                     await self._news.wait()
         return None
 
+    def times_since(self, mark: int) -> list[int]:
+        """The times (ms since 1970) that its log has named since a `mark`, as its own clock had them."""
+        times = (fields.get("at_ms") for number, fields in self._events if number > mark)
+        return [at_ms for at_ms in times if isinstance(at_ms, int)]
+
     async def camera_ready(self) -> bool:
         """Whether the camera takes commands, which is when people may come."""
         try:

@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,28 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a site's parts run in.
+
+    Attributes:
+        hosts: the servers' addresses.
+        enter: (part's name, command) -> the command that runs it where that part belongs.
+        lights: whether every gate writes down each change of its lights, into `Layout.lights`.
+    """
+
+    hosts: configs.Hosts = configs.LOOPBACK
+    enter: Callable[[str, list[str]], list[str]] = lambda _name, command: command
+    lights: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Where everything of a site lies, and the commands that run its parts."""
 
     folder: Path
     logs: Path
     sockets: Path
+    hosts: configs.Hosts
     ports: configs.Ports
     hub_config: Path
     broker_command: list[str]
@@ -50,16 +67,20 @@ class Layout:
     @property
     def pages_url(self) -> str:
         """The platform's pages."""
-        return f"http://{configs.HOST}:{self.ports.platform_pages}"
+        return f"http://{self.hosts.platform}:{self.ports.platform_pages}"
 
     @property
     def hub_url(self) -> str:
         """The hub's health and metrics."""
-        return f"http://{configs.HOST}:{self.ports.hub_http}"
+        return f"http://{self.hosts.hub}:{self.ports.hub_http}"
 
     def log(self, name: str) -> Path:
         """The log of one part."""
         return self.logs / f"{name}.log"
+
+    def lights(self, gate: str) -> Path:
+        """Every change of a gate's lights, sound and relay, where they are written down."""
+        return _lights(self.logs, gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +97,9 @@ class _Ground:
     """What every gate's files need."""
 
     folder: Path
+    logs: Path
     sockets: Path
+    around: Surroundings
     ports: configs.Ports
     authority: SiteAuthority
     keys: Path
@@ -85,7 +108,7 @@ class _Ground:
     frames_per_s: float
 
 
-def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
+def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings) -> Layout:
     """Writes all files of a new site.
 
     Raises:
@@ -107,7 +130,9 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
     hub_id, hub_key = os.urandom(8), make_signing_key(pki / "keys", name="hub")
     ground = _Ground(
         folder=folder,
+        logs=logs,
         sockets=_sockets_folder(folder),
+        around=around,
         ports=ports,
         authority=site_ca,
         keys=pki / "keys",
@@ -124,6 +149,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
         configs.hub_config(
             folder=hub_home,
             hub_id=hub_id,
+            hosts=around.hosts,
             ports=ports,
             key=hub_key,
             trust=trust,
@@ -137,8 +163,9 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
         configs.platform_config(
             folder=platform_home,
             authority=authority,
+            hosts=around.hosts,
             ports=ports,
-            certificates=platform_ca.server("platform"),
+            certificates=platform_ca.server("platform", host=around.hosts.platform),
             hub=(hub_id, hub_key),
         ),
         encoding="utf-8",
@@ -147,9 +174,15 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime) -> Layout:
         folder=folder,
         logs=logs,
         sockets=ground.sockets,
+        hosts=around.hosts,
         ports=ports,
         hub_config=hub_home / "hub.toml",
-        broker_command=broker.prepare(folder / "broker", port=ports.broker, certificates=site_ca.server("broker")),
+        broker_command=broker.prepare(
+            folder / "broker",
+            host=around.hosts.broker,
+            port=ports.broker,
+            certificates=site_ca.server("broker", host=around.hosts.broker),
+        ),
         platform_command=_python("deploy.sandbox.platform", "--config", platform_home / "platform.toml"),
         hub_command=_python("hub.cli", "run", "--config", hub_home / "hub.toml"),
         gates=gates,
@@ -168,6 +201,7 @@ def _lay_gate(ground: _Ground, number: int) -> Registration:
         place=plan.place,
         gate=plan.gate,
         direction=plan.direction,
+        hosts=ground.around.hosts,
         ports=ground.ports,
         key=key,
         hub_key=ground.hub_key,
@@ -202,8 +236,15 @@ def _plan(ground: _Ground, number: int, *, device_id: bytes) -> GatePlan:
 
 def _machine(ground: _Ground, plan: GatePlan) -> dict[str, Any]:
     return configs.machine_config(
-        folder=plan.config.parent, camera_socket=plan.camera_socket, frames_per_s=ground.frames_per_s
+        folder=plan.config.parent,
+        camera_socket=plan.camera_socket,
+        frames_per_s=ground.frames_per_s,
+        lights=_lights(ground.logs, plan.gate) if ground.around.lights else None,
     )
+
+
+def _lights(logs: Path, gate: str) -> Path:
+    return logs / f"{gate}.lights"
 
 
 def device_command(plan: GatePlan, command: str, *options: str) -> list[str]:

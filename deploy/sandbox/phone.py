@@ -42,6 +42,10 @@ class Phones:
         while True:
             try:
                 async with self._session.post(self._url, json=wish, timeout=timeout) as answer:
+                    if answer.status >= 500:
+                        # Its disk is full, say.
+                        await asyncio.sleep(RETRY_S)
+                        continue
                     body = await answer.json()
                     if answer.status != 200:
                         raise PhoneError(f"the platform refused a code: {body}")

@@ -67,11 +67,9 @@ class CertificateAuthority:
         )
         self.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str) -> CertificateFiles:
-        """A server certificate for `localhost` and 127.0.0.1."""
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        )
+    def server(self, name: str, *, host: str = "127.0.0.1") -> CertificateFiles:
+        """A server certificate for `localhost` and the address `host`."""
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(host))])
         return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def client(self, name: str) -> CertificateFiles:
@@ -132,11 +130,10 @@ class SiteAuthority:
             cert=self.certificate_file, key=self.key_file, days=VALID_DAYS, now_ms=self._now_ms
         )
 
-    def server(self, name: str) -> CertificateFiles:
-        """A server certificate for 127.0.0.1 and `localhost`."""
+    def server(self, name: str, *, host: str = "127.0.0.1") -> CertificateFiles:
+        """A server certificate for the address `host` and `localhost`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        hosts = ("127.0.0.1", "localhost")
-        made = self._authority.issue_server(key.public_key(), hosts=hosts, now_ms=self._now_ms)
+        made = self._authority.issue_server(key.public_key(), hosts=(host, "localhost"), now_ms=self._now_ms)
         return self._write(name, key, made.der)
 
     def client(self, name: str) -> CertificateFiles:

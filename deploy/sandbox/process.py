@@ -47,6 +47,10 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._may_live = asyncio.Event()
+        self._may_live.set()
+        self._dead = asyncio.Event()
+        self._dead.set()
         self._killed = False
 
     @property
@@ -70,9 +74,20 @@ class Process:
             self._killed = True
             self._child.kill()
 
+    async def hold(self) -> None:
+        """SIGKILL, and it stays dead until `release`. Returns when it and what it started are gone."""
+        self._may_live.clear()
+        self.kill()
+        await self._dead.wait()
+
+    def release(self) -> None:
+        """Lets it come back after a `hold`, at once."""
+        self._may_live.set()
+
     async def stop(self) -> None:
         """SIGTERM, patience, SIGKILL. Does nothing when it was never started."""
         self._stopping.set()
+        self._may_live.set()
         if self._watch is None:
             return
         if self._child is not None:
@@ -99,8 +114,11 @@ class Process:
             if not self._killed:
                 self.deaths += 1
             self._killed = False
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RESTART_S)
+            if self._may_live.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), RESTART_S)
+            # It may have been held while it was dead already.
+            await self._may_live.wait()
             if self._stopping.is_set():
                 return
             child = self._spawn()
@@ -122,9 +140,11 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+            self._dead.set()
         await reading
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        self._dead.clear()
         setpriv = shutil.which("setpriv")
         guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv is not None else []
         with self._log_file.open("ab") as log:

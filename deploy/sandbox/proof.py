@@ -9,11 +9,15 @@ platform's rows, which are read back one by one. For every gate:
    is the gate's head;
 4. every answer that the gate lit and logged is the platform's row of that seq: colour, verdict, reason;
 5. there are no more green lights than admitted rows.
+
+A hub that was restored from a backup has lost what it had receipted and not yet forwarded, and says so in a gap. Such
+check-ins may be written off, by name; no other may be missing, and none of them may be there.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from deploy.sandbox.crowd import CrowdCount, Scan
@@ -76,12 +80,22 @@ class PlatformReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HubGap:
+    """Numbers of one device (hex) that the hub says it will never have, both ends included."""
+
+    device: str
+    from_seq: int
+    to_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubReading:
-    """The hub's counters, and its heads by device (hex)."""
+    """The hub's counters, its heads by device (hex), and the gaps that it has noted."""
 
     rows: int
     receipted: int
     heads: Mapping[str, Sequence[ChainHead]]
+    gaps: Sequence[HubGap] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,24 +143,46 @@ class Proof:
         return {**asdict(self), "holds": self.holds}
 
 
-def prove(*, gates: Sequence[GateReading], hub: HubReading, platform: PlatformReading, crowd: CrowdCount) -> Proof:
-    """Compares the three. Never raises for what they say."""
+def prove(
+    *,
+    gates: Sequence[GateReading],
+    hub: HubReading,
+    platform: PlatformReading,
+    crowd: CrowdCount,
+    written_off: Mapping[str, frozenset[int]] = MappingProxyType({}),
+    sent_again: int = 0,
+) -> Proof:
+    """Compares the three. Never raises for what they say.
+
+    Args:
+        gates: each gate's own word.
+        hub: the hub's.
+        platform: the platform's rows.
+        crowd: what people met.
+        written_off: device (hex) -> numbers that a restored hub has lost, as it says itself.
+        sent_again: how many check-ins a restored hub may have sent that the platform had already.
+    """
     problems: list[str] = []
     lost = differing = 0
+    missing_by_design = sum(map(len, written_off.values()))
     for gate in gates:
         rows = platform.rows.get((gate.device, gate.head.epoch), ())
-        gate_lost = _missing(gate, rows)
+        off = written_off.get(gate.device, frozenset())
+        gate_lost = _missing(gate, rows, off)
         if gate_lost:
             problems.append(f"{gate.name}: {gate_lost} check-ins never reached the platform")
-        found = [*_spool(gate), *_hub(gate, hub), *_chain(gate, rows), *_lights(gate, rows)]
+        found = [*_spool(gate), *_hub(gate, hub), *_chain(gate, rows, off), *_lights(gate, rows, off)]
         lost += gate_lost
         differing += len(found)
         problems += [f"{gate.name}: {what}" for what in found]
     problems += _strangers(gates, platform)
     sealed = sum(gate.head.seq for gate in gates)
     totals = platform.totals
-    doubled = totals["again"] + max(0, totals["distinct"] - sealed) + max(0, hub.rows - sealed)
-    for name in ("gaps", "chain_breaks", "bad_signatures", "forks", "malformed", "unknown_devices"):
+    again = max(0, totals["again"] - sent_again)
+    doubled = again + max(0, totals["distinct"] - sealed) + max(0, hub.rows - sealed)
+    if totals["gaps"] != missing_by_design:
+        problems.append(f"the platform counted {totals['gaps']} gaps instead of {missing_by_design}")
+    for name in ("chain_breaks", "bad_signatures", "forks", "malformed", "unknown_devices"):
         if totals[name]:
             problems.append(f"the platform counted {totals[name]} {name.replace('_', ' ')}")
     if crowd.wrongly_admitted:
@@ -186,11 +222,11 @@ def latency(values_ms: Sequence[float]) -> Latency:
     return Latency(p50=rank(0.50), p95=rank(0.95), p99=rank(0.99))
 
 
-def _missing(gate: GateReading, rows: Sequence[PlatformRow]) -> int:
+def _missing(gate: GateReading, rows: Sequence[PlatformRow], written_off: frozenset[int]) -> int:
     """How many of seq 1 to N the platform has not; and lit records beyond what the gate itself still knows."""
     held = {row.seq for row in rows}
     lit = {scan.seq for scan in gate.scans if scan.seq is not None}
-    return len((set(range(1, gate.head.seq + 1)) | lit) - held)
+    return len((set(range(1, gate.head.seq + 1)) | lit) - held - written_off)
 
 
 def _spool(gate: GateReading) -> list[str]:
@@ -209,20 +245,23 @@ def _hub(gate: GateReading, hub: HubReading) -> list[str]:
     return [f"its head is {gate.head}, the hub has {list(heads)}"]
 
 
-def _chain(gate: GateReading, rows: Sequence[PlatformRow]) -> list[str]:
+def _chain(gate: GateReading, rows: Sequence[PlatformRow], written_off: frozenset[int]) -> list[str]:
     found = []
-    prev = GENESIS.hex()
-    for number, row in enumerate(rows, start=1):
-        if row.seq != number or row.prev != prev:
+    number, prev = 1, GENESIS.hex()
+    for row in rows:
+        skipped = number
+        while number in written_off:
+            number += 1
+        if row.seq != number or (row.prev != prev and number == skipped):
             found.append(f"the platform's chain breaks at seq {row.seq}")
             break
-        prev = row.hash
+        number, prev = row.seq + 1, row.hash
     if rows and rows[-1].hash != gate.head.hash:
         found.append("its head's hash is not the platform's last")
     return found
 
 
-def _lights(gate: GateReading, rows: Sequence[PlatformRow]) -> list[str]:
+def _lights(gate: GateReading, rows: Sequence[PlatformRow], written_off: frozenset[int]) -> list[str]:
     by_seq = {row.seq: row for row in rows}
     found = []
     for scan in gate.scans:
@@ -231,7 +270,7 @@ def _lights(gate: GateReading, rows: Sequence[PlatformRow]) -> list[str]:
             found.append(f"seq {scan.seq} was lit {scan.colour}, the platform has {row.colour}")
     twice = [seq for seq, n in Counter(scan.seq for scan in gate.scans).items() if seq is not None and n > 1]
     found += [f"seq {seq} was answered twice" for seq in twice]
-    green = sum(scan.colour == Colour.GREEN.wire_name for scan in gate.scans)
+    green = sum(scan.colour == Colour.GREEN.wire_name and scan.seq not in written_off for scan in gate.scans)
     admitted = sum(row.verdict == Verdict.ADMIT.wire_name for row in rows)
     if green > admitted:
         found.append(f"{green} green lights, but {admitted} admitted check-ins")

@@ -14,10 +14,11 @@ import aiohttp
 
 from deploy.sandbox.gate import SandboxGate
 from deploy.sandbox.layout import Layout, device_command
-from deploy.sandbox.proof import ChainHead, GateReading, HubReading, PlatformReading, PlatformRow
+from deploy.sandbox.proof import ChainHead, GateReading, HubGap, HubReading, PlatformReading, PlatformRow
 from protocol.checkin import GENESIS
 
-COMMAND_S = 20.0
+COMMAND_S = 60.0
+"""A bound for what hangs; on a busy machine a start alone may take ten."""
 HTTP_S = 5.0
 _HUB_PREFIX = "gatelight_hub_"
 
@@ -89,7 +90,11 @@ def parse_hub(status: dict[str, Any]) -> HubReading:
     for head in status["heads"]:
         found = ChainHead(epoch=head["epoch"], seq=head["seq"], hash=head["hash"] or "")
         heads.setdefault(head["device"], []).append(found)
-    return HubReading(rows=status["rows"], receipted=status["rows"] - status["outbox_rows"], heads=heads)
+    gaps = [
+        HubGap(device=gap["device"], from_seq=gap["from_seq"], to_seq=gap["to_seq"])
+        for gap in status.get("gap_list", ())
+    ]
+    return HubReading(rows=status["rows"], receipted=status["rows"] - status["outbox_rows"], heads=heads, gaps=gaps)
 
 
 async def read_platform(session: aiohttp.ClientSession, url: str) -> PlatformReading:

@@ -18,7 +18,7 @@ import datetime as dt
 import json
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +27,7 @@ import aiohttp
 
 from deploy.sandbox.crowd import Crowd, CrowdCount, Passage
 from deploy.sandbox.gate import GatePlan, SandboxGate
-from deploy.sandbox.layout import Layout, Size, device_command, lay_out
+from deploy.sandbox.layout import Layout, Size, Surroundings, device_command, lay_out
 from deploy.sandbox.people import Person
 from deploy.sandbox.phone import Phones
 from deploy.sandbox.platform.authority import ISSUERS
@@ -61,15 +61,25 @@ class Site:
         gates: how many.
         blank: how many more there are as from the box; they stand in `blanks`.
         frames_per_s: how often the cameras look.
+        around: what the parts run in; by default this machine, as it is.
     """
 
-    def __init__(self, folder: Path, *, gates: int = 2, blank: int = 0, frames_per_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        gates: int = 2,
+        blank: int = 0,
+        frames_per_s: float = 30.0,
+        around: Surroundings = Surroundings(),  # noqa: B008 -- it is frozen
+    ) -> None:
         size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s)
-        self.layout: Layout = lay_out(folder, size=size, now=dt.datetime.now(dt.UTC))
+        self.layout: Layout = lay_out(folder, size=size, now=dt.datetime.now(dt.UTC), around=around)
+        self._around = around
         layout = self.layout
-        self.broker = Process(name="broker", command=layout.broker_command, log_file=layout.log("broker"))
-        self.platform = Process(name="platform", command=layout.platform_command, log_file=layout.log("platform"))
-        self.hub = Process(name="hub", command=layout.hub_command, log_file=layout.log("hub"))
+        self.broker = self._part("broker", layout.broker_command)
+        self.platform = self._part("platform", layout.platform_command)
+        self.hub = self._part("hub", layout.hub_command)
         self.gates = [self._gate(entry.plan) for entry in layout.gates]
         self.blanks = [self._gate(plan) for plan in layout.blanks]
         self.count = CrowdCount()
@@ -89,8 +99,12 @@ class Site:
     ) -> None:
         await self.stop()
 
+    def _part(self, name: str, command: list[str]) -> Process:
+        return Process(name=name, command=self._around.enter(name, command), log_file=self.layout.log(name))
+
     def _gate(self, plan: GatePlan) -> SandboxGate:
-        return SandboxGate(plan, command=device_command(plan, "run"), log_file=self.layout.log(plan.gate))
+        command = self._around.enter(plan.gate, device_command(plan, "run"))
+        return SandboxGate(plan, command=command, log_file=self.layout.log(plan.gate))
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -184,8 +198,8 @@ class Site:
                     await asyncio.sleep(SETTLE_POLL_S)
         return False
 
-    async def proof(self) -> Proof:
-        """Reads back what every party holds and compares.
+    async def proof(self, *, written_off: Mapping[str, frozenset[int]] | None = None, sent_again: int = 0) -> Proof:
+        """Reads back what every party holds and compares; `written_off` and `sent_again` are as in `prove`.
 
         Raises:
             readings.ReadingError: a party cannot be asked.
@@ -193,7 +207,14 @@ class Site:
         gates = await asyncio.gather(*(read_gate(gate) for gate in self.gates))
         hub = await read_hub(self.layout)
         platform = await read_platform(self.session, self.layout.pages_url)
-        return prove(gates=gates, hub=hub, platform=platform, crowd=self.count)
+        return prove(
+            gates=gates,
+            hub=hub,
+            platform=platform,
+            crowd=self.count,
+            written_off=written_off or {},
+            sent_again=sent_again,
+        )
 
     async def _settled(self) -> bool:
         """Cheap questions first: the commands cost a process each."""

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from device import durable
 from device.enrol.errors import CodeError
+from protocol.cbor import TIME_MAX_S
 from protocol.enrolment import ProvisioningCode, provisioning_text
 from protocol.errors import ProtocolError
 
@@ -33,7 +34,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: str
     token: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{32}\Z")]
     ca_hash: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
-    expires_s: int
+    expires_s: Annotated[int, Meta(ge=0, le=TIME_MAX_S)]
     wifi: _Wifi | None = None
     place: str | None = None
     gate: str | None = None
@@ -59,7 +60,7 @@ def read(path: Path) -> str | None:
         if isinstance(given, dict) and "code" in given:
             return msgspec.convert(given, _Code).code
         return _text(msgspec.convert(given, _Parts))
-    except (msgspec.DecodeError, ProtocolError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ProtocolError, RecursionError) as error:
         raise CodeError("boot_file", f"{path}: {error}") from error
 
 

@@ -18,7 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from device.enrol.errors import AnswerError, SiteError, UntrustedError
 
-_BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_BROKEN = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 """What cryptography raises, here and there, for certificates that are not well-formed."""
 
 

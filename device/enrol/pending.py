@@ -63,7 +63,7 @@ def load(folder: Path, kind: type[Pending]) -> Pending | None:
         with (folder / _FILE).open("rb") as file:
             data = file.read(_FILE_BYTES + 1)
         return msgspec.json.decode(data, type=kind) if len(data) <= _FILE_BYTES else None
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

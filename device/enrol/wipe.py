@@ -113,7 +113,7 @@ def _read_mark(state_dir: Path) -> _Mark:
     try:
         with (state_dir / WIPING).open("rb") as file:
             return msgspec.json.decode(file.read(_MARK_BYTES), type=_Mark)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Mark(keys=[], files=[])
 
 

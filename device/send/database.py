@@ -34,16 +34,16 @@ def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """A connection in WAL mode without implicit transactions.
 
     Args:
-        path: the file; made with mode 0600 where it is absent.
+        path: the file, which `prepare` has made. It must not be opened but by SQLite as long as this process has a
+            connection to it: closing any other descriptor ends every lock that the process has on the file (fcntl(2)).
+            Then the next program that only looks into it takes itself for the last one, and removes the journal.
         synchronous: `FULL` where a commit must survive a power cut. `NORMAL` where losing the last commits only
             means doing them again: it never harms the order of commits nor the file.
 
     Raises:
         sqlite3.Error: as SQLite says.
-        OSError: the file cannot be made.
         StorageError: the file system cannot keep a journal.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     # Threads share connections only under locks of the spool.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
@@ -115,13 +115,16 @@ def migrate(connection: sqlite3.Connection, *, new_epoch: bytes) -> None:
 
 
 def prepare(path: Path, *, new_epoch: bytes) -> None:
-    """Leaves a sound file of the newest schema at `path`.
+    """Leaves a sound file of the newest schema at `path`, made with mode 0600 where there is none. For a process that
+    has no connection to it yet; see `connect`.
 
     Raises:
+        OSError: the file cannot be made.
         DamagedError: it is not what we wrote.
         StorageError: it is of a newer firmware, or on a file system that cannot keep it.
         sqlite3.Error: as SQLite says.
     """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = connect(path, synchronous="FULL")
     try:
         check(connection)

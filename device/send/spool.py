@@ -67,7 +67,6 @@ class Spool:
     def __init__(self, *, path: Path, reserve: Reserve, damage: Damage | None) -> None:
         """Opens the connections; `open` has made sure that the file is sound."""
         self._path = path
-        self._file = _file_id(path)
         self._reserve = reserve
         self.damage = damage
         self._writing = Lock()
@@ -84,6 +83,7 @@ class Spool:
         self.epoch: bytes = row[0]
         self._newest: int = row[1]
         self._receipted: int = row[2]
+        self._files = self._file_ids()
 
     @classmethod
     def open(cls, path: Path, *, new_epoch: bytes, now_ms: int, reserve_bytes: int = RESERVE_BYTES) -> Self:
@@ -195,9 +195,13 @@ class Spool:
         self._newest = seq
         self._untidy_commits += 1
         # SQLite goes on writing into a file that was unlinked; green would then mean nothing.
-        if _file_id(self._path) != self._file:
+        if self._file_ids() != self._files:
             raise SpoolGoneError(f"{self._path} is not the file that was opened")
         return Appended(seq=seq, hash=digest)
+
+    def _file_ids(self) -> tuple[tuple[int, int] | None, ...]:
+        """Which files the spool is: a commit lies in the journal until it is written back."""
+        return _file_id(self._path), _file_id(self._path.with_name(self._path.name + "-wal"))
 
     def read(self, from_seq: int, limit: int) -> list[bytes]:
         """The sealed check-ins `from_seq`, `from_seq + 1`, ...: at most `limit`, fewer at the end.

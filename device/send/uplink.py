@@ -1,14 +1,15 @@
 """The slow thread: spool -> hub, and the hub's receipts -> spool (PROTOCOL §6).
 
 It owns the connection and the go-back-N machine, and alone reads and forgets in the spool. Nothing that happens
-here makes the gate wait. What other threads say goes by the outbox; what comes down besides receipts goes to the
-downlink, in turns so short that receipts never wait behind a status list. This file is longer than most, for what
-may happen on a connection is best read on one page.
+here makes the gate wait. `work` is the whole of it, and says each time how long there is nothing to do: the thread
+sleeps for that long, a simulator lets its own clock go on. What other threads say goes by the outbox; what comes down
+besides receipts goes to the downlink, in turns so short that receipts never wait behind a status list. This file is
+longer than most, for what may happen on a connection is best read on one page.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from device.model import StorageError
@@ -162,18 +163,29 @@ class Uplink:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                self._connect_once()
-                self._rest(self._backoff.next_ms())
+            for wait_ms in self.work():
+                self._wake.wait(wait_ms / 1000)
+                self._wake.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must end the process and not only this thread
             self.failure = error
 
-    def _rest(self, wait_ms: int) -> None:
+    def work(self) -> Generator[int]:
+        """Connection after connection, until `stop`. Gives the ms to wait, or less where something wakes it.
+
+        Raises:
+            StorageError: the disk cannot be read.
+        """
+        while not self._stopping.is_set():
+            yield from self._connect_once()
+            yield from self._rest(self._backoff.next_ms())
+
+    def _rest(self, wait_ms: int) -> Generator[int]:
         end_ms = self._mono_ms() + wait_ms
-        while (left_ms := end_ms - self._mono_ms()) > 0 and not self._stopping.wait(min(left_ms, _WAKE_MS) / 1000):
+        while (left_ms := end_ms - self._mono_ms()) > 0 and not self._stopping.is_set():
+            yield min(left_ms, _WAKE_MS)
             self._tidy()
 
-    def _connect_once(self) -> None:
+    def _connect_once(self) -> Generator[int]:
         will = self._bulletin.begin()
         subscriptions = (topics.HUB_PRESENCE, topics.receipts(self._device))
         try:
@@ -185,7 +197,7 @@ class Uplink:
         connection = _Connection(wire=wire, feed=feed, opened_ms=self._mono_ms())
         self._outbox.begin()
         try:
-            reason = self._serve(connection)
+            reason = yield from self._serve(connection)
             _LOG.info("uplink: connection over: %s", reason)
         finally:
             if connection.up_ms is not None:
@@ -198,7 +210,7 @@ class Uplink:
             self._link.disconnected()
             self._status.connected = self._status.hub_online = False
 
-    def _serve(self, connection: _Connection) -> str:
+    def _serve(self, connection: _Connection) -> Generator[int, None, str]:
         """Works on one connection until it ends; why it ended."""
         while not self._stopping.is_set():
             now_ms = self._mono_ms()
@@ -217,11 +229,9 @@ class Uplink:
             self._status.rewinds = self._link.rewinds
             self._status.hub_online = self._link.state is LinkState.SENDING
             self._status.unsent = self._outbox.dropped
-            if not more:
-                deadline_ms = self._link.deadline_ms
-                wait_ms = _WAKE_MS if deadline_ms is None else min(_WAKE_MS, max(0, deadline_ms - self._mono_ms()))
-                self._wake.wait(wait_ms / 1000)
-            self._wake.clear()
+            deadline_ms = self._link.deadline_ms
+            wait_ms = _WAKE_MS if deadline_ms is None else min(_WAKE_MS, max(0, deadline_ms - self._mono_ms()))
+            yield 0 if more else wait_ms
         return "asked to stop"
 
     def _speak(self, connection: _Connection, now_ms: int) -> bool:

@@ -97,7 +97,8 @@ class Wire:
         try:
             client.tls_set_context(_tls(broker))
             client.connect(broker.host, broker.port, _KEEPALIVE_S, clean_start=True, properties=properties)
-        except OSError as error:  # TLS errors are OSErrors as well.
+        except (OSError, UnicodeError) as error:
+            # TLS errors are OSErrors as well; a name that DNS cannot have is a UnicodeError.
             raise WireError(f"{broker.host}:{broker.port}: {error}") from error
         return cls(client=client, arrivals=arrivals, subscriptions=subscriptions)
 

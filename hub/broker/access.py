@@ -116,7 +116,8 @@ class AccessControl:
         try:
             for response in json.loads(payload)["responses"]:
                 self._read(response)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            # OverflowError: JSON, as Python reads it, has infinity.
             _LOG.error("broker_answer_unreadable", extra={"what": str(error)[:200]})
 
     def _read(self, response: dict[str, Any]) -> None:

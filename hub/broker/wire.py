@@ -227,8 +227,8 @@ class MqttSession:
         if packet.qos == mqtt5.QoS.EXACTLY_ONCE:
             raise BrokerError("protocol_error", "QoS 2, which we did not subscribe to")
         if packet_id is not None:
-            if packet_id in self._unacknowledged:
-                raise BrokerError("protocol_error", "a packet id that is in use")
+            if packet_id in self._unacknowledged or not packet_id:
+                raise BrokerError("protocol_error", "a packet id that is in use, or is 0 (MQTT 5.0 §2.2.1)")
             # More than our receive maximum is let pass: Mosquitto 2.0 sends that after many PUBACKs in one
             # write. The packet ids bound it, and whoever holds the inbox stops reading when it is full.
             self._unacknowledged.add(packet_id)

@@ -8,8 +8,10 @@ from hub.cli.output import Commands, add_json, on_store, operator, time_text, wr
 from hub.model import StoredCheckIn
 from hub.registry.checks import RegistryError
 from hub.store.ports import Store
+from hub.trust.words import one_line
 from protocol.checkin import parse_checkin
 from protocol.errors import ProtocolError
+from protocol.limits import RULE_CHARS
 from protocol.slip import read_slip
 
 _DAY_MS = 86_400_000
@@ -72,5 +74,5 @@ def _row(row: StoredCheckIn, sealed: bytes | None) -> dict[str, Any]:
         "code_issued": None if evidence.code_issued_s is None else time_text(evidence.code_issued_s * 1000),
         "list_version": evidence.status_version,
         "policy_version": evidence.policy_version,
-        "rule": evidence.rule,
+        "rule": None if evidence.rule is None else one_line(evidence.rule, RULE_CHARS),
     }

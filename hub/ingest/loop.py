@@ -11,6 +11,7 @@ While the database fails nothing is acknowledged, the inbox fills, the socket is
 keep what they have.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -77,15 +78,15 @@ class Ingest:
     async def load(self) -> None:
         """Heads and devices, once before the first step."""
         await self._intake.load()
-        self._refreshed_s = time.monotonic()
+        self._refreshed_s = asyncio.get_running_loop().time()
 
     async def step(self) -> None:
         """One micro-batch, from taking to answering; an idle half-second counts as one too."""
         self._health.beat("ingest")
         deliveries = await self._broker.receive(messages_max=_BATCH_MESSAGES, bytes_max=_BATCH_BYTES, wait_s=_IDLE_S)
-        if time.monotonic() - self._refreshed_s >= _IDLE_S:
+        if asyncio.get_running_loop().time() - self._refreshed_s >= _IDLE_S:
             await self._intake.refresh()
-            self._refreshed_s = time.monotonic()
+            self._refreshed_s = asyncio.get_running_loop().time()
         if not deliveries:
             return
         batch = MicroBatch(messages=len(deliveries))

@@ -40,6 +40,7 @@ from hub.model import (
 from hub.store.enrol_ports import EnrolStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
+from protocol.limits import INT64_MAX
 
 QUARANTINE_DATA_BYTES: Final = 4096
 """Kept of each quarantined entry: four whole check-ins, enough to see what a hostile message was."""
@@ -125,8 +126,11 @@ class OutboxStore(Protocol):
             OutboxConflictError: `first_id` is not the oldest unbatched row, or the range or a skip is not in it.
         """
 
-    async def due_batches(self, *, now_ms: int, limit: int) -> tuple[OutboxBatch, ...]:
-        """Open and refused batches whose `next_try_ms` is reached, longest due first: none starves the others."""
+    async def due_batches(self, *, now_ms: int, limit: int, latest_ms: int = INT64_MAX) -> tuple[OutboxBatch, ...]:
+        """Open and refused batches whose `next_try_ms` is reached, longest due first: none starves the others.
+
+        And those to be tried after `latest_ms`, which nobody puts them off to: a clock was ahead that is right now.
+        """
 
     async def batch_rows(self, batch_id: bytes) -> tuple[OutboxRow, ...]:
         """What the batch holds, in order: always the same. An index of the platform's receipt counts these.

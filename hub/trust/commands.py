@@ -157,7 +157,8 @@ class Commands:
         sent = []
         for command in list(self._open.values()):
             row = command.row
-            if command.due_ms > now_ms or not self._fleet.online(row.device_id):
+            # Further ahead than any pause: the clock was set back.
+            if 0 < command.due_ms - now_ms <= _AGAIN_MS[-1] or not self._fleet.online(row.device_id):
                 continue
             sealed = row.sealed
             if sealed is None:

@@ -45,7 +45,10 @@ def make_provisioning() -> list[Vector]:
                 ("port-65536", "with a port beyond the last", "https://hub.example:65536"),
                 ("port-zero", "with port 0", "https://hub.example:0"),
                 ("newline", "with a line feed at the end", "https://hub.example\n"),
-                ("long", "129 characters", "https://" + "h" * 121),
+                ("label-empty", "a name with an empty label", "https://hub..example"),
+                ("label-64", "a name with a label of 64 characters", "https://" + "h" * 64),
+                ("brackets", "no IPv6 address in the brackets", "https://[192.0.2.7]"),
+                ("long", "129 characters", "https://hub.example/" + "h" * 109),
             )
         ),
         ("token-short", "a token of 15 bytes", {2: bytes(15)}),

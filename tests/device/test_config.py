@@ -109,6 +109,14 @@ def test_hostile_files_are_errors_not_crashes(tmp_path):
         load(tmp_path / "absent.toml")
 
 
+def test_a_key_of_thousands_of_parts_is_refused_before_it_is_read(tmp_path):
+    """Python's reader takes 4 GB for one of 64 KiB."""
+    path = tmp_path / "device.toml"
+    path.write_bytes(b"# fine\n" + b"a." * 2500 + b"a = 1\n")
+    with pytest.raises(ConfigError, match=r"device\.toml: line 2 has 5005 bytes"):
+        load(path)
+
+
 def test_what_is_in_force_is_shown_with_every_default(tmp_path):
     shown = json.loads(in_force(load(written(tmp_path, WHOLE))))
     assert shown["policy"]["light_ms"] == 3000
@@ -129,7 +137,7 @@ def test_the_default_pins_do_not_clash():
         ('device_id = "00112233445566aa"', 'device_id = "00112233445566aa\\n"', "$.device_id"),
         ('kind = "sim"', f'kind = "sim"\n[policy]\nreuse_s = {2**63}', "$.policy.reuse_s"),
         ('socket = "camera.sock"', 'socket = "camera.sock"\nwidth_px = 1920\nheight_px = 1080', "frame_px_max"),
-        ('gate = "north"', f"gate = {'9' * 5000}", "digits"),
+        ('gate = "north"', f"gate = {'9' * 5000}", "at most 4096"),
     ],
 )
 def test_what_would_end_the_gate_at_its_first_code_is_refused_at_the_start(tmp_path, old, new, named):

@@ -16,7 +16,7 @@ from hub.config import load
 from hub.model import HeadChange, MinuteCount, QuarantineEntry
 from hub.store.ports import IngestCommit
 from hub.store.sqlite import open_store
-from protocol.checkin import GENESIS, CheckIn, parse_checkin, seal_checkin
+from protocol.checkin import GENESIS, CheckIn, Evidence, parse_checkin, seal_checkin
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.reasons import Reason
 from protocol.slip import slip_number
@@ -93,11 +93,11 @@ def checkin(seq, prev, **changes):
     return parse_checkin(seal_checkin(CheckIn(**(values | changes)), key=KEY))
 
 
-def store_rows(folder, n=3):
+def store_rows(folder, n=3, **changes):
     """As the running hub does."""
     rows = []
     for seq in range(1, n + 1):
-        rows.append(checkin(seq, rows[-1].hash if rows else GENESIS))
+        rows.append(checkin(seq, rows[-1].hash if rows else GENESIS, **changes))
     head = HeadChange(device_id=bytes.fromhex(DEVICE), epoch=b"epoch--1", was_seq=0, seq=n, hash=rows[-1].hash)
     count = MinuteCount(
         place_id="mall",
@@ -343,6 +343,13 @@ def test_a_slip_number_leads_to_the_record_and_its_evidence_and_each_look_is_aud
     _, out, _ = registered("audit", "--json", "--action", "slip.", "--limit", "9")
     assert [entry["action"] for entry in json.loads(out)] == ["slip.look"] * 3
     assert "slip.look" in registered("audit")[1]
+
+
+def test_the_rule_of_a_record_steers_no_terminal(registered, folder):
+    (record,) = store_rows(folder, n=1, evidence=Evidence(rule="\x1b[2J\u202e7.1"))
+    _, out, _ = registered("slip", slip_number(record.hash), "--days", "3660")
+    assert "?[2J?7.1" in out
+    assert "\x1b" not in out
 
 
 def test_the_brokers_first_file_lets_nobody_but_the_hub_do_anything(capsys):

@@ -145,9 +145,27 @@ def test_a_file_that_is_missing_or_no_toml(config, tmp_path):
         load(tmp_path / "hub.toml")
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"a=" * 5000, b"x = " + b"[" * 3000, b"#" * 70_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe\x00",
+        b"a=" * 5000,
+        b"x = " + b"[" * 3000,
+        b"#" * 70_000,
+        b"x = " + b"1" * 5000,
+        b"x = [" + b"1" * 4000 + b",\n" + b"1" * 4000 + b"]",
+    ],
+)
 def test_hostile_files_are_errors_not_crashes(tmp_path, data):
     path = tmp_path / "hub.toml"
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=r"hub\.toml"):
+        load(path)
+
+
+def test_a_key_of_thousands_of_parts_is_refused_before_it_is_read(tmp_path):
+    """Python's reader takes 4 GB for one of 64 KiB."""
+    path = tmp_path / "hub.toml"
+    path.write_bytes(b"# fine\n" + b"a." * 2500 + b"a = 1\n")
+    with pytest.raises(ConfigError, match=r"hub\.toml: line 2 has 5005 bytes"):
         load(path)

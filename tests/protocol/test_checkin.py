@@ -159,6 +159,22 @@ def test_messages_at_their_limits_and_one_above():
             checkin.decode_message(cbor.encode([b"x"] * count))
 
 
+@pytest.mark.parametrize("head", ["9841", "990100", "99fffd", "9a00010000", "9bffffffffffffffff"])
+def test_a_message_that_claims_too_many_is_refused_before_any_is_read(head):
+    """65,000 empty strings in 64 KiB would cost a hub as much time as six hundred check-ins."""
+    with pytest.raises(MalformedError, match="not an array of 1 to 64"):
+        checkin.decode_message(bytes.fromhex(head) + b"\xff" * 100)
+
+
+@pytest.mark.parametrize(
+    "data", ["", "80", "9f40ff", "980140", "981740", "9801", "98", "8140ff", "81", "8141", "825fff40"]
+)
+def test_other_forms_of_a_message_are_refused(data):
+    with pytest.raises(MalformedError) as caught:
+        checkin.decode_message(bytes.fromhex(data))
+    assert caught.value.where == "check-ins message"
+
+
 def test_a_full_message_of_the_largest_check_ins():
     """64 check-ins of 1 KiB do not fit with their heads: a sender fills by bytes as well as by count."""
     most = [bytes(CHECKIN_BYTES)] * (MESSAGE_CHECKINS - 1)

@@ -24,6 +24,8 @@ from protocol.vectors.faults import payload_of
 from protocol.vectors.make_enrol import ANSWER, CONFIGURATION, REQUEST
 from protocol.vectors.raw import KEYS, sign1, with_pairs
 
+LONGEST_HOST = ".".join(["h" * 63] * 3 + ["h" * 61])
+
 
 @pytest.mark.parametrize("by", ["device", "device_p256"])
 def test_a_request_comes_back_as_it_was_sealed(keys, by):
@@ -117,13 +119,14 @@ def test_an_answer_comes_back_as_it_was_encoded():
 
 
 def test_the_largest_answer_fits():
+    assert len(LONGEST_HOST) == HOST_CHARS
     every = tuple(named.key.public for named in KEYS.values() if named.key.public.y)
     every += tuple(named.key.public for named in KEYS.values() if not named.key.public.y)
     largest = replace(
-        CONFIGURATION, chain=(bytes(CERTIFICATE_BYTES),) * CHAIN_CERTIFICATES, broker_host="h" * HOST_CHARS,
+        CONFIGURATION, chain=(bytes(CERTIFICATE_BYTES),) * CHAIN_CERTIFICATES, broker_host=LONGEST_HOST,
         broker_port=65_535, ca=bytes(CERTIFICATE_BYTES), hub_keys=every[:HUB_KEYS], root=every[0],
         place="p" * NAME_CHARS, gate="g" * NAME_CHARS, policy=bytes(POLICY_BYTES), trust=bytes(TRUST_BYTES),
-        hub_url="https://" + "h" * (PROVISIONING_URL_CHARS - 8),
+        hub_url="https://hub.example/" + "h" * (PROVISIONING_URL_CHARS - 20),
     )  # fmt: skip
     answer = replace(ANSWER, configuration=largest)
     data = encode_answer(answer)

@@ -130,6 +130,13 @@ def test_a_foreign_empty_map_is_signed_as_an_empty_string(keys):
     envelope.verify_foreign(foreign(written_as_map), key=keys.device.public)
 
 
+def test_a_refusal_of_a_foreign_object_does_not_repeat_it():
+    twice = b"\x59\x01\x00" + b"\xff" * 256 + b"\x00"
+    with pytest.raises(MalformedError) as caught:
+        envelope.parse_foreign(b"\x84\x40\xa2" + twice * 2 + b"\x40\x40", limit=1024)
+    assert len(str(caught.value)) < 300
+
+
 def test_a_foreign_signature_of_another_algorithm_is_refused(keys):
     sealed = foreign(sign1(b"payload", key=keys.device, aad=b""))
     with pytest.raises(SignatureError, match="another algorithm"):

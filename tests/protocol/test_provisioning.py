@@ -111,7 +111,8 @@ def test_refusals_name_the_field(changes, where):
         "https://HUB.example:65535/a/b-c_d.e~f",
         "https://192.0.2.7:1",
         "https://[2001:db8::1]:8443",
-        "https://" + "h" * (PROVISIONING_URL_CHARS - 8),
+        "https://[::ffff:192.0.2.7]",
+        "https://" + "h" * 63 + "." + "h" * (PROVISIONING_URL_CHARS - 8 - 64),
     ],
 )
 def test_addresses_of_hubs(url):
@@ -148,7 +149,13 @@ def test_addresses_of_hubs(url):
         "https://hub.example/\x00",
         "https://hüb.example",
         "https://[::1",
-        "https://" + "h" * (PROVISIONING_URL_CHARS - 7),
+        "https://[1]",
+        "https://[:::]:8443",
+        "https://[192.0.2.7]",
+        "https://hub..example",
+        "https://hub-.example",
+        "https://" + "h" * 64,
+        "https://" + "h" * 63 + "." + "h" * (PROVISIONING_URL_CHARS - 8 - 63),
     ],
 )
 def test_other_addresses_are_refused(url):
@@ -157,9 +164,14 @@ def test_other_addresses_are_refused(url):
     assert caught.value.where == "place"
 
 
+LONGEST_HOST = ".".join(["h" * 63] * 3 + ["h" * 61])
+
+
 @pytest.mark.parametrize(("host", "good"), [("hub.example", True), ("192.0.2.7", True), ("[::1]", True),
-                                            ("h" * 253, True), ("h" * 254, False), ("hub:1", False), ("a b", False),
-                                            ("", False), ("hub/", False), ("::1", False), (7, False)])  # fmt: skip
+                                            (LONGEST_HOST, True), (LONGEST_HOST + "h", False), ("h" * 64, False),
+                                            ("hub:1", False), ("a b", False), ("", False), ("hub/", False),
+                                            ("::1", False), ("[1]", False), ("hub..example", False),
+                                            (7, False)])  # fmt: skip
 def test_hosts(host, good):
     if good:
         assert read_host(host, "host") == host

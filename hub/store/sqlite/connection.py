@@ -6,7 +6,7 @@ aiosqlite's threads costs tens of microseconds, so a step hands over all its row
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -91,8 +91,16 @@ class Connections:
                 await self._writer.close()
 
 
-async def connect(path: Path) -> Connections:
+Opener = Callable[..., Awaitable[aiosqlite.Connection]]
+"""Opens one connection; takes what `aiosqlite.connect` takes."""
+
+
+async def connect(path: Path, *, opener: Opener = aiosqlite.connect) -> Connections:
     """Open a migrated file.
+
+    Args:
+        path: the file.
+        opener: a simulator's has no thread of its own.
 
     Raises:
         StoreOpenError: SQLite refused.
@@ -101,7 +109,7 @@ async def connect(path: Path) -> Connections:
     try:
         for pragmas in (_WRITER_PRAGMAS, _READER_PRAGMAS):
             # No implicit transactions: `transaction` begins and ends each one itself.
-            connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+            connection = await opener(path, isolation_level=None, timeout=BUSY_S)
             opened.append(connection)
             for pragma in pragmas:
                 await connection.execute_fetchall(f"PRAGMA {pragma}")

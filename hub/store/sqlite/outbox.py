@@ -9,6 +9,7 @@ from hub.model import BatchState, OutboxBatch, OutboxRow, QuarantineEntry, Rejec
 from hub.store.errors import OutboxConflictError
 from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.ingest import quarantine
+from protocol.limits import INT64_MAX
 
 _PENDING_BATCH: Final = "SELECT * FROM pending_batch WHERE id = ?"
 _INSERT_BATCH: Final = """
@@ -63,11 +64,12 @@ class SqliteOutbox:
             await db.execute_fetchall("UPDATE forward_cursor SET last_id = ?", (last_id,))
             return await _insert_batch(db, batch_id, first_id=first_id, last_id=last_id, made_ms=made_ms)
 
-    async def due_batches(self, *, now_ms: int, limit: int) -> tuple[OutboxBatch, ...]:
-        """Open and refused batches whose `next_try_ms` is reached, longest due first."""
+    async def due_batches(self, *, now_ms: int, limit: int, latest_ms: int = INT64_MAX) -> tuple[OutboxBatch, ...]:
+        """Open and refused batches whose `next_try_ms` is reached, longest due first, or beyond `latest_ms`."""
         rows = await self._connections.read(
-            "SELECT * FROM pending_batch WHERE next_try_ms <= ? ORDER BY next_try_ms, first_id LIMIT ?",
-            (now_ms, limit),
+            "SELECT * FROM pending_batch WHERE next_try_ms <= ? OR next_try_ms > ?"
+            " ORDER BY next_try_ms, first_id LIMIT ?",
+            (now_ms, latest_ms, limit),
         )
         return tuple(_batch(row) for row in rows)
 

@@ -4,10 +4,12 @@ import asyncio
 import os
 from pathlib import Path
 
+import aiosqlite
+
 from hub.store.errors import StoreOpenError
 from hub.store.migrate import migrate, migrations
 from hub.store.sqlite.commands import SqliteCommands
-from hub.store.sqlite.connection import connect
+from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
@@ -26,13 +28,16 @@ class SqliteStore(
         await self._connections.close()
 
 
-async def open_store(path: Path, *, create: bool = False, check: bool = True) -> SqliteStore:
+async def open_store(
+    path: Path, *, create: bool = False, check: bool = True, opener: Opener = aiosqlite.connect
+) -> SqliteStore:
     """Open the database at `path`, after checking and migrating it. The caller closes it.
 
     Args:
         path: the file. Its directory also gets SQLite's `-wal` and `-shm` files.
         create: make the file when it is missing, readable by its owner only.
         check: read the whole file for damage first; the hub does, a single command need not.
+        opener: see `connect`.
 
     Raises:
         SchemaTooNewError: a newer Gatelight wrote it.
@@ -40,7 +45,7 @@ async def open_store(path: Path, *, create: bool = False, check: bool = True) ->
         StoreOpenError: it is missing or cannot be used.
     """
     await asyncio.to_thread(_prepare, path, create=create, check=check)
-    return SqliteStore(await connect(path))
+    return SqliteStore(await connect(path, opener=opener))
 
 
 def _prepare(path: Path, *, create: bool, check: bool) -> None:

@@ -24,7 +24,7 @@ DEVICE, OTHER = bytes.fromhex("ab11223344556677"), bytes.fromhex("cd112233445566
 def test_the_configuration_allows_nobody_without_a_certificate(tmp_path):
     files = CertificateAuthority(tmp_path, name="ca", now=dt.datetime.now(dt.UTC)).server("broker")
     lines = configuration(
-        port=1, certificates=files, plugin=tmp_path / "p", security=tmp_path / "s", user="me"
+        host="127.0.0.1", port=1, certificates=files, plugin=tmp_path / "p", security=tmp_path / "s", user="me"
     ).splitlines()
     for line in (
         "tls_version tlsv1.3",

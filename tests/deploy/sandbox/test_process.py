@@ -176,3 +176,21 @@ asyncio.run(main())
         assert alive(pid)
         parent.kill()
     assert await gone(pid)
+
+
+async def test_what_is_held_stays_dead_until_it_is_released(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_module, "RESTART_S", 0.0)
+    heard = Heard()
+    child = python(tmp_path, TALKER, heard)
+    child.start()
+    first = int((await heard.next()).split()[1])
+    await child.hold()
+    assert not alive(first)
+    await asyncio.sleep(0.3)
+    assert (child.pid, child.deaths, child.kills) == (None, 0, 1)
+    child.release()
+    assert int((await heard.next()).split()[1]) != first
+    await child.hold()
+    # What is held can be stopped as well.
+    await child.stop()
+    assert child.pid is None

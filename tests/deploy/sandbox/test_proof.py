@@ -60,7 +60,7 @@ class Run:
         self.other_chains = {}
         self.count = CrowdCount(people=3, shown=3, as_expected=3)
 
-    def prove(self):
+    def prove(self, **allowed):
         gate = GateReading(
             name="G1",
             device=DEVICE,
@@ -74,6 +74,7 @@ class Run:
             hub=HubReading(rows=self.hub_rows, receipted=self.hub_rows, heads={DEVICE: self.hub_heads}),
             platform=PlatformReading(totals=self.totals, rows={(DEVICE, EPOCH): self.rows, **self.other_chains}),
             crowd=self.count,
+            **allowed,
         )
 
 
@@ -182,6 +183,31 @@ def test_a_full_spool_or_a_broken_own_chain_is_a_problem(run):
 def test_people_who_were_treated_wrongly_are_a_problem(run, name):
     setattr(run.count, name, 1)
     assert not run.prove().holds
+
+
+def without_the_second(run):
+    del run.rows[1]
+    run.totals |= {"rows": 2, "distinct": 2, "gaps": 1}
+    run.hub_rows = 2
+
+
+def test_what_a_restored_hub_wrote_off_by_name_may_be_missing(run):
+    without_the_second(run)
+    assert run.prove().lost == 1
+    assert run.prove(written_off={DEVICE: frozenset({2})}).holds
+
+
+@pytest.mark.parametrize("numbers", [{1}, {3}, {1, 2}, {2, 4}])
+def test_no_other_number_may_be_missing_and_none_of_them_be_there(run, numbers):
+    without_the_second(run)
+    assert not run.prove(written_off={DEVICE: frozenset(numbers)}).holds
+
+
+def test_a_restored_hub_may_send_again_so_many_and_no_more(run):
+    run.totals |= {"rows": 5, "again": 2}
+    assert run.prove().doubled == 2
+    assert run.prove(sent_again=1).doubled == 1
+    assert run.prove(sent_again=2).holds
 
 
 def test_percentiles_are_nearest_rank():

@@ -95,6 +95,14 @@ def test_what_is_no_certificate_is_refused(serving, book, served, now_s):
         HubClient.pinned(book.code(), now_s=now_s)
 
 
+def test_a_certificate_of_a_version_that_there_is_not_is_refused(serving, book, now_s):
+    serving(book)
+    version_3, version_13 = bytes.fromhex("a003020102"), bytes.fromhex("a00302010c")
+    book.answers["/v1/ca"] = (200, book.authority.der.replace(version_3, version_13, 1))
+    with pytest.raises(UntrustedError, match="not the certificate of an authority"):
+        HubClient.pinned(book.code(), now_s=now_s)
+
+
 @pytest.mark.parametrize("size", [97 * 1024, 3_000_000])
 def test_an_oversized_answer_is_refused(serving, book, around, size, now_s):
     serving(book)

@@ -444,7 +444,10 @@ def test_after_a_cut_before_asking_an_ended_code_is_dropped(offline, told, book,
 
 def test_a_state_of_another_form_is_dropped(offline, told):
     folder = offline.state_dir / "enrolling"
-    for data in (b"", b"{}", b"\xff", b'{"code": 1}', b"[" * 5000, b"x" * 100_000):
+    for data in (
+        *(b"", b"{}", b"\xff", b'{"code": 1}', b"[" * 5000, b"x" * 100_000),
+        *(b'{"code": "\xff"}', b'{"\xff": 1}', b'{"more": ' + b"[" * 5000),
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "state.json").write_bytes(data)
         assert pending.load(folder, Enrolling) is None

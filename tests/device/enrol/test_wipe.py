@@ -142,8 +142,11 @@ def test_what_cannot_be_erased_does_not_save_the_rest_and_is_tried_again(lived_i
     assert not network.known
 
 
-def test_a_mark_that_cannot_be_read_still_means_a_wipe(lived_in):
-    (lived_in.state_dir / "wiping").write_bytes(b"\xff half a mark")
+@pytest.mark.parametrize(
+    "mark", [b"\xff half a mark", b'{"keys": ["\xff"], "files": []}', b'{"more": ' + b"[" * 60_000]
+)
+def test_a_mark_that_cannot_be_read_still_means_a_wipe(lived_in, mark):
+    (lived_in.state_dir / "wiping").write_bytes(mark)
     finish_wipe(lived_in.state_dir, keys=lived_in.keys, network=None)
     assert left(lived_in.state_dir) == []
 

@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 
@@ -191,6 +193,34 @@ def test_a_file_that_was_taken_away_is_not_taken_for_a_disk(open_spool, build, p
     path.rename(path.with_suffix(".gone"))
     if replaced:
         path.write_bytes(b"")
+    with pytest.raises(SpoolGoneError, match="not the file"):
+        spool.append(build)
+
+
+LOOK = """
+import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT head_seq FROM meta").fetchone()[0])
+"""
+
+
+def look_in(path):
+    """As an operator does with the sqlite3 program: another process, which opens the file, reads, and closes it."""
+    done = subprocess.run([sys.executable, "-c", LOOK, path], check=True, capture_output=True, timeout=30)
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+def test_whoever_looks_into_the_file_takes_nothing_away(open_spool, build, path):
+    spool = open_spool()
+    for seq in range(1, 4):
+        assert spool.append(build).seq == seq
+        assert look_in(path) == seq, "what was committed is in the file that others see"
+
+
+def test_a_journal_that_is_gone_ends_the_process(open_spool, build, path):
+    spool = open_spool()
+    spool.append(build)
+    path.with_name(path.name + "-wal").unlink()
     with pytest.raises(SpoolGoneError, match="not the file"):
         spool.append(build)
 

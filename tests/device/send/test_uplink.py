@@ -135,9 +135,14 @@ class Stage:
         self.wires.append(ScriptedWire(self, self.story))
         return self.wires[-1]
 
+    def connect(self):
+        """One connection, from its beginning to its end, without waiting."""
+        for _ in self.uplink._connect_once():
+            pass
+
     def play(self, story):
         self.story = story
-        self.uplink._connect_once()
+        self.connect()
         return self.wires[-1]
 
     def append(self, count=1):
@@ -462,7 +467,6 @@ def test_after_a_cut_everything_since_the_receipt_goes_again_on_a_new_wire(stage
 
 def test_the_waits_between_connections_grow_and_a_steady_one_makes_them_short(stage):
     waits = []
-    stage.uplink._rest = waits.append
     runs = iter([None, None, "short", "steady", None])
 
     def story(wire):
@@ -480,7 +484,7 @@ def test_the_waits_between_connections_grow_and_a_steady_one_makes_them_short(st
 
     stage.uplink._stopping = type("Stopping", (), {"is_set": staticmethod(lambda: False)})()
     while not next_run():
-        stage.uplink._connect_once()
+        stage.connect()
         waits.append(stage.uplink._backoff.next_ms())
     assert waits == [1_000, 2_000, 4_000, 1_000, 2_000]
 

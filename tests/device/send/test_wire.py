@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -41,10 +42,10 @@ def dial(site, device):
     """Opens wires and closes what is left of them."""
     opened = []
 
-    def dial(name=None, *, ca="ca"):
+    def dial(name=None, *, ca="ca", **changes):
         name = name or device.hex()
         wire = Wire.open(
-            broker=broker_of(site, name, ca=ca),
+            broker=replace(broker_of(site, name, ca=ca), **changes),
             client_id=name,
             subscriptions=(topics.HUB_PRESENCE, topics.receipts(device)),
             will=Will(topic=topics.presence(device), payload=presence(online=False)),
@@ -108,6 +109,11 @@ def test_nobody_there(site, dial):
     site.kill()
     with pytest.raises(WireError, match=r"127\.0\.0\.1"):
         dial()
+
+
+def test_a_name_that_no_host_can_have_is_nobody(dial):
+    with pytest.raises(WireError, match=r"broker\.\.example"):
+        dial(host="broker..example")
 
 
 # paho leaves the socket of a failed handshake to the garbage collector.

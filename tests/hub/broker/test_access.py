@@ -207,6 +207,10 @@ def test_a_revocation_that_found_no_room_on_the_connection_is_told_with_the_next
             b'{"responses": [{"command": "listClients", "correlationData": "1", "data": {"clients": [%s]}}]}' % client
             for client in (b"{}", b"3", b'"x"', b"[]")
         ),
+        *(
+            b'{"responses": [{"command": "listClients", "correlationData": "1", "data": %s}]}' % page
+            for page in (b'{"totalCount": Infinity, "clients": [{"username": "x"}]}', b'{"totalCount": 1e400}')
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_read_changes_nothing(broker, answer):

@@ -133,6 +133,7 @@ def test_a_farewell_of_the_broker_has_its_reason():
     "data",
     [
         pytest.param(publish(1) + publish(1), id="packet id in use"),
+        pytest.param(publish(1)[:7] + bytes(2) + publish(1)[9:], id="packet id 0"),
         pytest.param(publish(1, qos=mqtt5.QoS.EXACTLY_ONCE), id="qos 2"),
         pytest.param(publish(1, topic_alias=1), id="topic alias"),
         pytest.param(publish(1, payload=bytes(LIMIT)), id="too large"),

@@ -276,3 +276,30 @@ async def test_a_row_by_a_key_that_cannot_be_used_is_not_waited_for(outbox, plat
     await outbox.round()
     assert platform.stored == [gate.chain[0], gate.chain[2]]
     assert outbox.metric("quarantined_total", reason="unknown_key") == 1
+
+
+DAY_MS = 86_400_000
+
+
+async def test_a_clock_that_was_a_day_ahead_does_not_hold_batches_back_for_that_day(outbox, platform, gate):
+    await outbox.put(1)
+    platform.plan = ["down"]
+    await outbox.round(later_ms=DAY_MS)
+    assert platform.stored == []
+    await outbox.round(later_ms=-DAY_MS)
+    assert platform.stored == gate.chain
+
+
+async def test_nor_does_it_park_the_next_one_at_the_first_trouble(outbox, platform, gate):
+    """What passed in a future that was none does not count as lately."""
+    await outbox.put(1)
+    await outbox.round(later_ms=DAY_MS)
+    platform.refuse = lambda batch: 500
+    await outbox.put(1)
+    await outbox.round(later_ms=-DAY_MS)
+    for _ in range(20):
+        await outbox.round(later_ms=30_000)
+    assert (await outbox.store.status()).batches_refused == 0
+    platform.refuse = lambda batch: None
+    await outbox.round(later_ms=30_000)
+    assert platform.stored == gate.chain

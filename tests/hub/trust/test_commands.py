@@ -160,6 +160,16 @@ async def test_the_same_bytes_go_again_when_the_device_comes_back_or_stays_silen
     assert len(set(broker.live(TOPIC))) == 1
 
 
+async def test_a_clock_that_was_ahead_does_not_silence_the_hub_until_then(*, commands, here, queue, broker, now):
+    here(commands)
+    await queue(life_s=600)
+    now.s += 200
+    await commands.step()
+    now.s -= 200
+    await commands.step()
+    assert len(broker.live(TOPIC)) == 2
+
+
 async def test_a_result_ends_it_once(*, commands, here, queue, broker, state, actions, now):
     here(commands)
     await queue()

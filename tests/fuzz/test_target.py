@@ -1,0 +1,89 @@
+"""The net itself: what a target lets pass as a refusal, and what it does not."""
+
+import pytest
+
+from protocol.checkin import seal_checkin
+from protocol.errors import MalformedError, SignatureError, UnknownKeyError
+from protocol.receipt import Receipt, open_receipt, seal_receipt
+from tests.fuzz import kept, totals
+from tests.fuzz.forgery_targets import FORGERY_TARGETS
+from tests.fuzz.report import render
+from tests.fuzz.stand_ins import ANY_KEY, UNSIGNED, sealed
+from tests.fuzz.target import PropertyError, Target, require, round_trip
+from tests.fuzz.totals import Part, Totals
+
+
+def target(raised=None, **more):
+    def check(_data):
+        if raised is not None:
+            raise raised
+
+    return Target(name="x", decoder="x", check=check, refuses=(MalformedError,), **more)
+
+
+def test_a_refusal_is_no_crash_and_anything_else_is():
+    target().run(b"")
+    target(MalformedError("field", "is missing")).run(b"")
+    for error in (KeyError("field"), RecursionError(), UnknownKeyError("x", "y"), MemoryError()):
+        with pytest.raises(type(error)):
+            target(error).run(b"")
+
+
+@pytest.mark.parametrize("sentence", ["x" * 500, "two\nlines", "\x1b[31mred", "\u202egnp.exe"])
+def test_a_refusal_that_could_write_a_log_is_a_crash_unless_it_quotes_a_file_of_our_own(sentence):
+    with pytest.raises(PropertyError):
+        target(MalformedError("field", sentence)).run(b"")
+    target(MalformedError("field", sentence), foreign=False).run(b"")
+
+
+def test_a_property_that_does_not_hold_is_a_crash():
+    with pytest.raises(PropertyError):
+        require([], "empty")
+    round_trip(7, b"7", encode=lambda value: b"%d" % value, decode=int)
+    round_trip(7, b"07", encode=lambda value: b"%d" % value, decode=int)
+    with pytest.raises(PropertyError):
+        round_trip(7, b"7", encode=lambda value: b"%d" % (value + 1), decode=int)
+
+
+def test_the_stand_ins_open_what_nobody_signed_and_seal_the_same_bytes():
+    receipt = Receipt(device=bytes(8), epoch=bytes(8), seq=1, hash=bytes(32), at_ms=1)
+    data = seal_receipt(receipt, key=UNSIGNED)
+    assert open_receipt(data, key=ANY_KEY) == receipt
+    payload = data[data.index(b"\xa5\x01") : -66]
+    assert sealed(payload) == data
+
+
+def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
+    """If a real key let an object pass that no vector holds, the target says so."""
+    (forgery,) = FORGERY_TARGETS
+    genuine = seal_checkin(first_checkin, key=UNSIGNED)
+    forgery.run(b"\x01" + genuine)
+    with pytest.raises(SignatureError):
+        forgery.check(b"\x01" + genuine)
+    monkeypatch.setattr("tests.fuzz.forgery_targets.checkin.verify_checkin", lambda _sealed, *, key: None)
+    with pytest.raises(PropertyError):
+        forgery.run(b"\x01" + genuine)
+
+
+def test_totals_add_up_over_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(totals, "PATH", tmp_path / "totals.json")
+    sums = totals.load()
+    for crashed in (False, True):
+        sums.add("cbor", Part(executions=10, processor_s=0.5, edges=7, peak_mb=50, crashed=crashed))
+    totals.save(sums)
+    again = totals.load().of("cbor")
+    assert (again.executions, again.parts, again.processor_s, again.crashes) == (20, 2, 1.0, 1)
+
+
+def test_what_is_kept_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "corpus")
+    kept.save("x", kept.Kept(inputs=(b"\xff", b"", b"\xff"), crashes={"slow": b"a"}))
+    assert kept.load("x") == kept.Kept(inputs=(b"", b"\xff"), crashes={"slow": b"a"})
+    assert kept.load("y") == kept.Kept(crashes={})
+
+
+def test_the_page_is_made_of_the_totals():
+    assert render(totals.load()) == totals.PAGE.read_text(encoding="utf-8"), "run tests/fuzz/campaign.py --keep"
+    shown = render(Totals(targets={"cbor": totals.Sum(executions=1234, processor_s=1.0)}))
+    assert "| `cbor` |" in shown
+    assert "1,234" in shown
