@@ -22,7 +22,7 @@ FRAME_MS = 1000 / FPS
 BUSY = "typical, busy hall"
 LIMITS = {0.5: 1, 0.95: 2, 0.99: 3}
 LOOKS: dict[str, Look] = {"as asked": GATE, "typical": TYPICAL, "hard": HARD, BUSY: TYPICAL}
-PEOPLE = 70
+PEOPLE = 30
 BATCH = 10
 # Nobody in view for this long between two people: a code that is gone for 0.7 s is out of view.
 PAUSE_FRAMES = 26

@@ -14,7 +14,7 @@ from rig import KEY, Rig, code_text, frames, read_bare
 from device.model import Frame
 
 LIMIT = 1.6
-ROUNDS, PEOPLE = 12, 60
+ROUNDS, PEOPLE = 9, 60
 
 
 def run(*, quick: bool) -> Result:
