@@ -15,7 +15,7 @@ from device.hardware.sim.journal import Journal
 from device.hardware.sim.lights import SimLights
 from device.hardware.sim.looks import TYPICAL, Look
 from device.hardware.sim.render import render_code
-from device.model import Draft
+from device.model import Decision, Draft
 from device.scan.capture import Mailbox
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
@@ -100,10 +100,20 @@ class TimedLights(SimLights):
         self.lit_ns.append(time.monotonic_ns())
 
 
+class NoFace:
+    """Nothing to see or hear: where the simulated lamp, buzzer and relay, and their threads, are not to be counted."""
+
+    def show(self, decision: Decision, *, policy: GatePolicy, now_ms: int) -> None:
+        pass
+
+    def waiting(self) -> None:
+        pass
+
+
 class Rig:
     """Loop, decoder in its cage, spool with fsync, simulated light. `scans` are its answers, in order."""
 
-    def __init__(self, folder: Path, at_end: ExitStack, *, name: str = "rig.db") -> None:
+    def __init__(self, folder: Path, at_end: ExitStack, *, name: str = "rig.db", face: bool = True) -> None:
         self.spool = opened_spool(folder, name, at_end)
         journal = Journal()
         self.lights, buzzer, gate = TimedLights(journal=journal), SimBuzzer(journal=journal), SimGate(journal=journal)
@@ -131,7 +141,7 @@ class Rig:
             clock_trusted=lambda: True,
             commit=lambda made, until_ms: append(self.spool, made, (made.code, until_ms or 0)),
             commit_failure=lambda made: append(self.spool, made),
-            indicator=Indicator(lights=self.lights, buzzer=buzzer, gate=gate),
+            indicator=Indicator(lights=self.lights, buzzer=buzzer, gate=gate) if face else NoFace(),
             on_scan=self.scans.append,
             on_provisioning=lambda: None,
         )

@@ -169,8 +169,11 @@ def result_of(sets: list[Set], *, sample: bool) -> Result:
         notes.append(f"One of the plain libraries reads everything in {', '.join(full)}: equal is the best there is.")
     if behind:
         notes.append(f"Not better on {', '.join(behind)}.")
-    if sample:
-        notes.append("Photographs: the sample in tests/data/qr-photos, a few of each set.")
+    notes.append(
+        "Photographs: the sample in tests/data/qr-photos, a few of each set."
+        if sample
+        else "Photographs: the whole sets, which docs/decode-rates.md names, by `QR_PHOTOS=FOLDER`; a fresh clone has a sample."
+    )
     return Result(
         name="scan_rate",
         title="people read while the code is held up",
