@@ -17,6 +17,7 @@ from device.keystore.ports import KeyStore
 from device.logs import Log
 from device.scan.capture import Capture, Mailbox
 from device.scan.decode import DecoderProcess
+from device.scan.decoder.process import Begun
 from device.scan.indicate import Indicator
 from device.send.spool import Spool
 from device.stop import Stop
@@ -39,6 +40,7 @@ def run(
     stop: Stop,
     log: Log,
     for_s: float | None = None,
+    begun: Begun | None = None,
 ) -> bool:
     """Until it is enrolled (True), or asked to end or out of time (False).
 
@@ -48,7 +50,7 @@ def run(
     """
     mailbox = Mailbox()
     capture = Capture(camera=parts.camera(machine.camera), mailbox=mailbox)
-    decoder = DecoderProcess(engine=machine.decoder.engine, frame_px_max=machine.decoder.frame_px_max)
+    decoder = DecoderProcess(engine=machine.decoder.engine, frame_px_max=machine.decoder.frame_px_max, begun=begun)
     indicator = Indicator(lights=hardware.lights, buzzer=hardware.buzzer, gate=hardware.gate)
     end_s = None if for_s is None else time.monotonic() + for_s
 

@@ -35,6 +35,7 @@ from device.operate.switch import Switch
 from device.operations import Asked, operate
 from device.scan.capture import Capture, Mailbox
 from device.scan.decode import DecoderProcess
+from device.scan.decoder.process import Begun
 from device.scan.indicate import Indicator, is_quiet
 from device.scan.loop import Scan, ScanLoop
 from device.scan.memory import Memory
@@ -54,6 +55,12 @@ from protocol.slip import slip_number
 
 WATCH_S = 0.2
 """How often the threads are looked at: a dead one leaves the gate dark for at most this long."""
+
+WATCH_START_S = 0.01
+"""The same until the gate is ready: nobody is let in before."""
+
+RENEWAL_FIRST_S = 5.0
+"""Not while the gate starts: what reading a certificate takes is imported then, and the first people come first."""
 
 RENEWAL_S = 600.0
 """How often the certificate's end is looked at; it lies weeks ahead."""
@@ -75,6 +82,7 @@ class Gate:
         spool: open, for this process alone.
         hardware: switched off; used until `stop`.
         stop: asked for the end by whatever needs one.
+        begun: a decoder's child that was started ahead, if there is one.
 
     Raises:
         OSError, ProtocolError: there is no trust bundle that can be believed.
@@ -91,6 +99,7 @@ class Gate:
         spool: Spool,
         hardware: parts.Parts,
         stop: Stop,
+        begun: Begun | None = None,
     ) -> None:
         self._config, self._log, self._identity = config, log, identity
         self._spool, self._hardware, self._stop = spool, hardware, stop
@@ -133,7 +142,9 @@ class Gate:
         self._capture = Capture(
             camera=parts.camera(config.camera, thermometer=hardware.thermometer), mailbox=self._mailbox
         )
-        self._decoder = DecoderProcess(engine=config.decoder.engine, frame_px_max=config.decoder.frame_px_max)
+        self._decoder = DecoderProcess(
+            engine=config.decoder.engine, frame_px_max=config.decoder.frame_px_max, begun=begun
+        )
         self._loop = self._make_loop()
         self._vitals = Vitals(
             beliefs=beliefs,
@@ -169,7 +180,7 @@ class Gate:
         """Look after the threads until the end; the exit code."""
         progress = Progress(lambda: self._loop.counts.frames)
         ready = connected = False
-        while not self._stop.wait(WATCH_S):
+        while not self._stop.wait(WATCH_S if ready else WATCH_START_S):
             for name, failure in self._failures():
                 if isinstance(failure, EndOfFramesError):
                     self._log.event("end_of_frames", scans=self._loop.counts.scans)
@@ -287,6 +298,7 @@ class Gate:
 
     def _look_after_certificate(self) -> None:
         """What goes wrong here costs a retry; the gate serves people meanwhile."""
+        time.sleep(RENEWAL_FIRST_S)
         while self._renewal is not None:
             try:
                 if self._renewal.renew_if_due():

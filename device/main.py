@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from device import blank, gate, parts
+from device import gate, parts
 from device.config import (
     DeviceConfig,
     MachineConfig,
@@ -25,7 +25,6 @@ from device.config import (
     provisioned_site,
 )
 from device.enrol import bootfile, site
-from device.enrol.network import NetworkManager
 from device.enrol.ports import Network
 from device.enrol.wipe import begin_wipe, finish_wipe, wiping
 from device.hardware.pi.watchdog import SystemdWatchdog
@@ -34,14 +33,17 @@ from device.identity import load_identity
 from device.keystore.choose import open_store
 from device.keystore.ports import KeyStore
 from device.logs import Log
+from device.scan.decoder.process import Begun
 from device.send.spool import Spool
 from device.stop import Stop, Why
 
 KEYS_FOLDER = "keys"
 
 
-def run(path: Path, log: Log) -> int:
+def run(path: Path, log: Log, *, begun: Begun | None = None) -> int:
     """The device that the file `path` describes, until it ends: 0 as asked, 1 after a failure.
+
+    `begun` is a decoder's child that was started ahead: whoever needs one first gets it.
 
     Raises:
         ConfigError, IdentityError, KeyStoreError, OSError, ProtocolError, StorageError, HardwareError, SiteError: it
@@ -61,13 +63,14 @@ def run(path: Path, log: Log) -> int:
     site.tidy(machine.state_dir, keys=keys)
     if not is_provisioned(path) and not is_enrolled(machine):
         log.event("unenrolled")
-        if not _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=stop, log=log):
+        given, begun = begun, None
+        if not _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=stop, log=log, begun=given):
             return 0
     _retire_boot_file(machine, log)
     config = load(path)
     # Whoever wrote the site into the file enrols by writing it anew; the button would change nothing for good.
     by_hand = is_provisioned(path)
-    code = _be_gate(config, keys=keys, watchdog=watchdog, stop=stop, log=log, can_be_armed=not by_hand)
+    code = _be_gate(config, keys=keys, watchdog=watchdog, stop=stop, log=log, can_be_armed=not by_hand, begun=begun)
     if stop.why is Why.WIPE:
         begun_with = provisioned_site(path)
         begin_wipe(machine.state_dir, given=[config.site] if begun_with is None else [config.site, begun_with])
@@ -76,7 +79,7 @@ def run(path: Path, log: Log) -> int:
         again = Stop()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, again.signalled)
-        _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=again, log=log, for_s=blank.ARMED_S)
+        _be_blank(machine, keys=keys, network=network, watchdog=watchdog, stop=again, log=log, armed=True)
     return code
 
 
@@ -100,6 +103,7 @@ def key_store(machine: MachineConfig) -> KeyStore:
 def _network(machine: MachineConfig, watchdog: Watchdog) -> Network | None:
     if machine.enrolment.network != "networkmanager":
         return None
+    from device.enrol.network import NetworkManager
 
     def wait(wait_s: float) -> None:
         # Joining a network takes up to a minute, in which no frame is looked at.
@@ -117,9 +121,13 @@ def _be_blank(
     watchdog: Watchdog,
     stop: Stop,
     log: Log,
-    for_s: float | None = None,
+    armed: bool = False,
+    begun: Begun | None = None,
 ) -> bool:
-    """Whether it was enrolled."""
+    """Whether it was enrolled; when it was armed only for a while."""
+    # What enrolment needs is a quarter of all there is to import, and a gate does without.
+    from device import blank
+
     with parts.hardware(machine.hardware, thermometer=machine.thermometer) as hardware:
         return blank.run(
             machine,
@@ -129,12 +137,20 @@ def _be_blank(
             watchdog=watchdog,
             stop=stop,
             log=log,
-            for_s=for_s,
+            for_s=blank.ARMED_S if armed else None,
+            begun=begun,
         )
 
 
 def _be_gate(
-    config: DeviceConfig, *, keys: KeyStore, watchdog: Watchdog, stop: Stop, log: Log, can_be_armed: bool
+    config: DeviceConfig,
+    *,
+    keys: KeyStore,
+    watchdog: Watchdog,
+    stop: Stop,
+    log: Log,
+    can_be_armed: bool,
+    begun: Begun | None,
 ) -> int:
     identity = load_identity(
         device=config.device,
@@ -148,7 +164,9 @@ def _be_gate(
     with closing(spool), parts.hardware(config.hardware, thermometer=config.thermometer) as hardware:
         if spool.damage is not None:
             log.event("spool_damaged", damage=spool.damage)
-        running = gate.Gate(config, log=log, identity=identity, keys=keys, spool=spool, hardware=hardware, stop=stop)
+        running = gate.Gate(
+            config, log=log, identity=identity, keys=keys, spool=spool, hardware=hardware, stop=stop, begun=begun
+        )
         running.start(can_be_armed=can_be_armed)
         try:
             return running.watch(watchdog)

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from device.enrol import certificates, pending, site
-from device.enrol.client import HubClient
+from device.enrol import pending, site
 from device.enrol.compose import recompose
 from device.enrol.errors import AnswerError, EnrolmentError, SiteError
 from device.enrol.pending import RENEWING, Renewing
@@ -49,6 +48,8 @@ def open_known(site_in_force: SiteConfig) -> RenewingHub:
         SiteError: the site names none.
         UntrustedError: its files cannot be used.
     """
+    from device.enrol.client import HubClient
+
     hub, broker = site_in_force.hub, site_in_force.broker
     if hub is None:
         raise SiteError("the site names no hub to renew at")
@@ -74,7 +75,10 @@ class Renewal:
         random_bytes: `secrets.token_bytes` on a device.
         open_hub: site -> hub.
 
-    Raises:
+    The certificate is read when it is first asked for, and what reading it takes is imported then: a fifth of a gate's
+    start, in which nobody renews.
+
+    Raises, on any call:
         SiteError: the certificate in force cannot be read.
     """
 
@@ -102,18 +106,26 @@ class Renewal:
         self._random = random
         self._random_bytes = random_bytes
         self._open_hub = open_hub
-        try:
-            self.begins_s, self.ends_s = certificates.window_s(site_in_force.broker.cert.read_bytes())
-        except OSError as error:
-            raise SiteError(f"{site_in_force.broker.cert}: {error.strerror}") from error
+        self._window_s: tuple[int, int] | None = None
         self._not_before_s = 0.0
         self._one_at_a_time = threading.Lock()
         self._done: Renewing | None = None
 
+    def window_s(self) -> tuple[int, int]:
+        """From when to when the certificate in force holds, in s since 1970."""
+        from device.enrol import certificates
+
+        if self._window_s is None:
+            try:
+                self._window_s = certificates.window_s(self._site.broker.cert.read_bytes())
+            except OSError as error:
+                raise SiteError(f"{self._site.broker.cert}: {error.strerror}") from error
+        return self._window_s
+
     def days_left(self) -> int | None:
         """Whole days until the certificate ends, below zero when it has; None while the clock is not to be believed."""
         now_s = self._now_s()
-        return None if now_s is None else (self.ends_s - now_s) // 86_400
+        return None if now_s is None else (self.window_s()[1] - now_s) // 86_400
 
     def due(self) -> bool:
         """Whether less than a third of the certificate's life is left, or a renewal was begun and not ended."""
@@ -122,9 +134,9 @@ class Renewal:
         now_s = self._now_s()
         if now_s is None:
             return False
-        life_s = self.ends_s - self.begins_s
+        begins_s, ends_s = self.window_s()
         begun = pending.load(self._state_dir / RENEWING, Renewing) is not None
-        return begun or (self.ends_s - now_s) * LEFT_OF_LIFE < life_s
+        return begun or (ends_s - now_s) * LEFT_OF_LIFE < ends_s - begins_s
 
     def renew_if_due(self) -> bool:
         """Renews when it is time; True when the process should start again, to take the new certificate into use.
@@ -166,6 +178,8 @@ class Renewal:
                 raise SiteError("a new certificate waits for the restart; ask for new keys after it")
 
     def _renewed(self, *, rotate: bool) -> Renewing:
+        from device.enrol import certificates
+
         try:
             # 1.
             state = self._keys_written_down(rotate=rotate)
@@ -193,6 +207,8 @@ class Renewal:
         return state
 
     def _keys_written_down(self, *, rotate: bool) -> Renewing:
+        from device.enrol import certificates
+
         folder = self._state_dir / RENEWING
         state = pending.load(folder, Renewing)
         if state is None:
@@ -208,6 +224,8 @@ class Renewal:
         return f"signing-{self._random_bytes(4).hex()}" if rotate else None
 
     def _check(self, answer: RenewalAnswer, state: Renewing) -> None:
+        from device.enrol import certificates
+
         if self._site.hub is None:
             raise SiteError("the site names no hub to renew at")
         ca = certificates.to_der(self._site.hub.ca.read_bytes())
@@ -215,6 +233,6 @@ class Renewal:
             answer.chain, tls_key=state.tls_key.encode(), device=self._site.device, ca=ca, now_s=self._now_s()
         )
         _, ends_s = certificates.window_s(certificates.to_pem(answer.chain[0]))
-        if state.signing is None and ends_s <= self.ends_s:
+        if state.signing is None and ends_s <= self.window_s()[1]:
             # Put into force, it would be due again at once, and the gate start again for ever.
             raise AnswerError("the new certificate does not hold longer than the old one")

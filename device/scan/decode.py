@@ -10,13 +10,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from device.model import Decoded, Frame
-from device.scan.decoder.process import START_S, ChildFailedError, ChildProcess, FrameMemory
+from device.scan.decoder.process import START_S, Begun, ChildFailedError, ChildProcess, FrameMemory
 from device.scan.decoder.scene import SceneGate
-from device.scan.decoder.wire import Answer, Hello, Request
+from device.scan.decoder.wire import Answer, Effort, Hello, Request
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ class Child(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class DecodeCounts:
-    """What happened to frames and texts since the start, for health reports."""
+    """What happened to frames and texts since the start, for health reports. Other threads only read it."""
 
     decoded: int = 0
     kept_back: int = 0
@@ -66,7 +66,8 @@ class DecoderProcess:
     """Reads frames of up to `frame_px_max` pixels with `engine` ("zxing" or "pyzbar"). Used by one thread.
 
     Children end with the thread that started them: call `start` and `decode` on threads that last. The scene gate is
-    off where single pictures are read (`scene_gate=False`): there every frame counts.
+    off where single pictures are read (`scene_gate=False`): there every frame counts. A child that has `begun` already
+    is the first to work.
 
     Raises, on any call:
         DecoderFailedError: no child starts, or more than ten died within a minute.
@@ -78,16 +79,17 @@ class DecoderProcess:
         engine: str = "zxing",
         frame_px_max: int,
         scene_gate: bool = True,
+        begun: Begun | None = None,
         spawn: Callable[[FrameMemory], Child] | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._frame_px_max = frame_px_max
-        self._frames = FrameMemory(frame_px_max=frame_px_max)
+        self._frames = begun.frames if begun is not None else FrameMemory(frame_px_max=frame_px_max)
         self._scene = SceneGate() if scene_gate else None
         self._spawn = spawn or (lambda frames: ChildProcess(engine=engine, frames=frames))
         self._now_s = now_s
         self._child: Child | None = None
-        self._spare: Child | None = None
+        self._spare: Child | None = begun.child if begun is not None else None
         self._deaths_s: deque[float] = deque(maxlen=_DEATHS_MAX + 1)
         self._resume_s = 0.0
         self._texts: tuple[str, ...] = ()
@@ -121,19 +123,22 @@ class DecoderProcess:
         began_s = self._now_s()
         if self._child is None and began_s < self._resume_s:
             return self._lost(frame, began_s)
-        if self._scene is not None and not self._scene.worth_decoding(luma):
-            self.counts = replace(self.counts, kept_back=self.counts.kept_back + 1)
+        effort = Effort.STILL if self._scene is None else self._scene.effort(luma)
+        if effort is None:
+            self.counts.kept_back += 1
             return self._decoded(frame, began_s)
         height, width = luma.shape
         try:
             child = self._child or self._promote()
             self._frames.write(luma)
-            answer = child.ask(Request(seq=frame.seq, width=width, height=height), timeout_s=ANSWER_S)
+            answer = child.ask(Request(seq=frame.seq, width=width, height=height, effort=effort), timeout_s=ANSWER_S)
         except ChildFailedError as error:
             self._bury(error)
             return self._lost(frame, began_s)
+        if self._scene is not None:
+            self._scene.saw(code_like=answer.code_like)
         self._texts = self._checked(answer)
-        self.counts = replace(self.counts, decoded=self.counts.decoded + 1)
+        self.counts.decoded += 1
         return self._decoded(frame, began_s)
 
     def _decoded(self, frame: Frame, began_s: float, *, lost: bool = False) -> Decoded:
@@ -146,7 +151,7 @@ class DecoderProcess:
         )
 
     def _lost(self, frame: Frame, began_s: float) -> Decoded:
-        self.counts = replace(self.counts, lost=self.counts.lost + 1)
+        self.counts.lost += 1
         self._texts = ()
         if self._scene is not None:
             self._scene.forget()
@@ -154,17 +159,13 @@ class DecoderProcess:
 
     def _checked(self, answer: Answer) -> tuple[str, ...]:
         """Bytes -> str. What is not UTF-8 is no code of any scheme: dropped and counted."""
-        texts, undecodable = [], 0
+        texts = []
         for raw in answer.texts:
             try:
                 texts.append(raw.decode("utf-8"))
             except UnicodeDecodeError:
-                undecodable += 1
-        self.counts = replace(
-            self.counts,
-            undecodable=self.counts.undecodable + undecodable,
-            overflows=self.counts.overflows + answer.overflow,
-        )
+                self.counts.undecodable += 1
+        self.counts.overflows += answer.overflow
         return tuple(texts)
 
     def _promote(self) -> Child:
@@ -185,7 +186,7 @@ class DecoderProcess:
         now_s = self._now_s()
         self._deaths_s.append(now_s)
         deaths = sum(now_s - at_s < _DEATHS_WINDOW_S for at_s in self._deaths_s)
-        self.counts = replace(self.counts, restarts=self.counts.restarts + 1)
+        self.counts.restarts += 1
         _log.warning("decoder child restarted: error=%s ended=%s deaths_in_a_minute=%d", error, ended, deaths)
         if deaths > _DEATHS_MAX:
             raise DecoderFailedError(f"the decoder died {deaths} times within a minute: {error}") from error

@@ -1,11 +1,11 @@
 """Arguments -> one command -> exit code."""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from hub.cli import audit, believed, broker, ca, command, enrol, places, policy, reports, service, slip
 from hub.config import ConfigError
 from hub.registry.checks import RegistryError
 from hub.store.errors import StoreError
@@ -13,10 +13,16 @@ from hub.store.errors import StoreError
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+_SERVICE = "service"
+_MODULES = (
+    _SERVICE, "places", "ca", "broker", "enrol", "policy", "command", "believed", "reports", "audit", "slip",
+)  # fmt: skip
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (or the process's arguments) names; returns the exit code."""
-    args = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(given).parse_args(given)
     try:
         code: int = args.act(args)
         # A reader that went away shows here, and not while Python shuts down.
@@ -32,20 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Every command; for the service its own alone, which should not wait for what operators need."""
     parser = argparse.ArgumentParser(prog="gatelight-hub", description="Receives check-ins and forwards them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    service.add_commands(commands)
-    places.add_commands(commands)
-    ca.add_commands(commands)
-    broker.add_commands(commands)
-    enrol.add_commands(commands)
-    policy.add_commands(commands)
-    command.add_commands(commands)
-    believed.add_commands(commands)
-    reports.add_commands(commands)
-    audit.add_commands(commands)
-    slip.add_commands(commands)
+    for name in (_SERVICE,) if given[:1] == ["run"] else _MODULES:
+        importlib.import_module(f"hub.cli.{name}").add_commands(commands)
     return parser
 
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from device.scan.decoder import jail, selftest
-from device.scan.decoder.engines import ENGINES, Engine, Luma
-from device.scan.decoder.wire import Hello, pack_answer, pack_hello, parse_request
+from device.scan.decoder.engines import ENGINES, Engine
+from device.scan.decoder.enhance import Luma
+from device.scan.decoder.wire import Effort, Hello, pack_answer, pack_hello, parse_request
 
 _REQUEST_BYTES = 64
 
@@ -84,7 +85,11 @@ def _serve(engine: Engine, control: socket.socket, frames: Luma) -> None:
     while data := control.recv(_REQUEST_BYTES):
         request = parse_request(data, frame_px_max=frames.size)
         luma = frames[: request.width * request.height].reshape(request.height, request.width)
-        control.send(pack_answer(request.seq, engine.read(luma)))
+        if request.effort is Effort.STILL:
+            control.send(pack_answer(request.seq, engine.read(luma)))
+        else:
+            seen = engine.watch(luma, closer=request.effort is Effort.CLOSER)
+            control.send(pack_answer(request.seq, seen.texts, code_like=seen.code_like))
 
 
 def _check(engine: Engine) -> None:

@@ -7,11 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from device.scan.decoder.engines import Luma
 from device.scan.decoder.wire import (
     MESSAGE_BYTES_MAX,
     Answer,
@@ -23,12 +22,17 @@ from device.scan.decoder.wire import (
     parse_hello,
 )
 
+if TYPE_CHECKING:
+    # The first child starts before anything as large as numpy is imported (`begin`).
+    from device.scan.decoder.enhance import Luma
+
 # linux/fcntl.h: from now on nobody maps it writable; the mapping that exists stays. Python has no name for it.
 _F_SEAL_FUTURE_WRITE = 0x0010
 
-# Isolated mode keeps the environment and the working directory out of the module search; the root of this program
-# then comes last, behind the standard library and the installed packages.
-BOOT = "import sys; sys.path.append(sys.argv[1]); from device.scan.decoder import child; child.main(sys.argv[2:])"
+# Isolated mode keeps the environment and the working directory out of the module search. The root of this program then
+# comes right behind the standard library's three places: parent and child are of one version, whatever is installed.
+FIND = "import sys; sys.path.insert(3, sys.argv[1])"
+BOOT = f"{FIND}; from device.scan.decoder import child; child.main(sys.argv[2:])"
 _ROOT = str(Path(__file__).resolve().parents[3])
 
 _ENVIRONMENT = {
@@ -57,20 +61,19 @@ class FrameMemory:
         self.fd = os.memfd_create("gatelight-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, frame_px_max)
         self._map = mmap.mmap(self.fd, frame_px_max)
-        self._pixels: Luma = np.frombuffer(self._map, dtype=np.uint8)
         # A child that shrank it would kill the parent with SIGBUS at the next picture.
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals)
 
-    def write(self, luma: Luma) -> None:
+    def write(self, luma: "Luma") -> None:
         """Copy a picture in, its rows packed."""
-        self._pixels[: luma.size].reshape(luma.shape)[...] = luma
+        packed = luma if luma.flags.c_contiguous else luma.copy()
+        self._map[: packed.size] = packed.data.cast("B")
 
     def close(self) -> None:
         """Give the memory back. May be called twice."""
         if self._map.closed:
             return
-        del self._pixels
         self._map.close()
         os.close(self.fd)
 
@@ -155,6 +158,24 @@ class ChildProcess:
             words = b""
         os.close(self._stderr)
         return f"exit {self._process.returncode} {words.decode('ascii', 'backslashreplace')!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A child on its way, and the memory that it reads."""
+
+    child: ChildProcess
+    frames: FrameMemory
+
+
+def begin(*, engine: str, frame_px_max: int) -> Begun:
+    """Start a child long before it is needed: it takes as long as the rest of a gate, on another core.
+
+    Raises:
+        ChildFailedError: no process can be started.
+    """
+    frames = FrameMemory(frame_px_max=frame_px_max)
+    return Begun(child=ChildProcess(engine=engine, frames=frames), frames=frames)
 
 
 def probe_jail(*, engine: str) -> dict[str, str | None]:

@@ -3,13 +3,15 @@
 The picture itself lies in shared memory, rows packed. Messages are single packets (SOCK_SEQPACKET), little endian:
 
     hello     4s magic, u8 jail flags (1 = system calls filtered)       child -> parent, once, from inside the jail
-    request   u64 seq, u32 width, u32 height                            parent -> child
-    answer    u64 seq, u8 flags (1 = overflow), u8 count, then count times: u16 length, bytes
+    request   u64 seq, u32 width, u32 height, u8 effort                 parent -> child
+    answer    u64 seq, u8 flags (1 = overflow, 2 = something looked like a code), u8 count, then count times:
+              u16 length, bytes
 """
 
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from protocol.limits import QR_TEXT_CHARS
 
@@ -20,17 +22,26 @@ TEXT_BYTES_MAX = QR_TEXT_CHARS
 
 _MAGIC = b"GLD1"
 _HELLO = struct.Struct("<4sB")
-_REQUEST = struct.Struct("<QII")
+_REQUEST = struct.Struct("<QIIB")
 _ANSWER = struct.Struct("<QBB")
 _LENGTH = struct.Struct("<H")
 _FILTERED = 1
 _OVERFLOW = 1
+_CODE_LIKE = 2
 
 MESSAGE_BYTES_MAX = _ANSWER.size + TEXTS_MAX * (_LENGTH.size + TEXT_BYTES_MAX)
 
 
 class WireError(ValueError):
     """The other side said something outside this page."""
+
+
+class Effort(IntEnum):
+    """What a picture is worth: the next frame of a camera, one that may cost more, or a picture that stands alone."""
+
+    GLANCE = 0
+    CLOSER = 1
+    STILL = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,7 @@ class Request:
     seq: int
     width: int
     height: int
+    effort: Effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +68,10 @@ class Answer:
     seq: int
     texts: tuple[bytes, ...]
     overflow: bool
+    code_like: bool = False
+
+
+_EFFORTS = {effort.value: effort for effort in Effort}
 
 
 def pack_hello(hello: Hello) -> bytes:
@@ -75,24 +91,26 @@ def parse_hello(data: bytes) -> Hello:
 
 def pack_request(request: Request) -> bytes:
     """Request -> bytes."""
-    return _REQUEST.pack(request.seq, request.width, request.height)
+    return _REQUEST.pack(request.seq, request.width, request.height, request.effort)
 
 
 def parse_request(data: bytes, *, frame_px_max: int) -> Request:
     """Bytes -> Request whose picture fits into the memory. Raises WireError."""
     if len(data) != _REQUEST.size:
         raise WireError(f"a request of {len(data)} bytes")
-    seq, width, height = _REQUEST.unpack(data)
+    seq, width, height, effort = _REQUEST.unpack(data)
     if not 0 < width * height <= frame_px_max:
         raise WireError(f"a picture of {width} x {height} in a memory of {frame_px_max}")
-    return Request(seq=seq, width=width, height=height)
+    if effort not in _EFFORTS:
+        raise WireError(f"an effort of {effort}")
+    return Request(seq=seq, width=width, height=height, effort=_EFFORTS[effort])
 
 
-def pack_answer(seq: int, texts: Iterable[bytes]) -> bytes:
+def pack_answer(seq: int, texts: Iterable[bytes], *, code_like: bool = False) -> bytes:
     """Cut what was read down to the limits, each text once, and pack it."""
     distinct = tuple(dict.fromkeys(texts))
     kept = [text for text in distinct if len(text) <= TEXT_BYTES_MAX][:TEXTS_MAX]
-    flags = _OVERFLOW if len(kept) < len(distinct) else 0
+    flags = (_OVERFLOW if len(kept) < len(distinct) else 0) | (_CODE_LIKE if code_like else 0)
     parts = [_ANSWER.pack(seq, flags, len(kept))]
     for text in kept:
         parts += (_LENGTH.pack(len(text)), text)
@@ -104,7 +122,7 @@ def parse_answer(data: bytes, *, seq: int) -> Answer:
     if len(data) < _ANSWER.size:
         raise WireError(f"an answer of {len(data)} bytes")
     said, flags, count = _ANSWER.unpack_from(data)
-    if said != seq or flags & ~_OVERFLOW or count > TEXTS_MAX:
+    if said != seq or flags & ~(_OVERFLOW | _CODE_LIKE) or count > TEXTS_MAX:
         raise WireError("an answer to another question, or with unknown flags")
     texts, at = [], _ANSWER.size
     for _ in range(count):
@@ -118,4 +136,4 @@ def parse_answer(data: bytes, *, seq: int) -> Answer:
         at += length
     if at != len(data):
         raise WireError("bytes after the answer")
-    return Answer(seq=seq, texts=tuple(texts), overflow=bool(flags & _OVERFLOW))
+    return Answer(seq=seq, texts=tuple(texts), overflow=bool(flags & _OVERFLOW), code_like=bool(flags & _CODE_LIKE))

@@ -14,7 +14,7 @@ from protocol.enrolment import EnrolmentState, fingerprint_words
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine without a site: the path of its device.toml."""
-    monkeypatch.setattr("device.cli.stdout_log", lambda: Log(sys.stdout))
+    monkeypatch.setattr("device.commands.stdout_log", lambda: Log(sys.stdout))
     config = tmp_path / "device.toml"
     config.write_text(
         'state_dir = "state"\nserial = "S-7"\n[camera]\nkind = "pi"\n[hardware]\nkind = "sim"\n'

@@ -200,10 +200,10 @@ def test_a_certificate_that_cannot_be_read_is_an_error(enrolled, make):
     for data in (b"", b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"):
         found.broker.cert.write_bytes(data)
         with pytest.raises(EnrolmentError, match="not a certificate"):
-            make(enrolled)
+            make(enrolled).due()
     found.broker.cert.unlink()
     with pytest.raises(EnrolmentError, match="No such file"):
-        make(enrolled)
+        make(enrolled).due()
 
 
 def test_a_certificate_that_ends_with_the_old_one_will_do_for_a_rotation_only(enrolled, make, book):

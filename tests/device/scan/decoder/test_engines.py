@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from device.hardware.sim.render import HARD, render_code
-from device.scan.decoder.engines import ENGINES, ZxingEngine, doubled, smoothed
+from device.scan.decoder.engines import ENGINES, ZxingEngine
+from device.scan.decoder.enhance import doubled, lower, narrower, sharpened, smoothed
 
 PHOTOS = Path(__file__).parents[3] / "data" / "qr-photos"
 TEXT = "GL1:" + "6BF+70790T9WJWG.FKY*4GO0.O1CV2 O5" * 6
@@ -154,3 +155,89 @@ def test_nothing_is_read_where_nothing_is(engine):
     paths = list(photos(decodable=False))
     assert len(paths) >= 5
     assert [path.name for path in paths if engine.read(luma_of(path))] == []
+
+
+def test_frames_of_a_camera_are_read_too(engine, draw):
+    seen = engine.watch(draw(TEXT, side_px=480), closer=False)
+    assert (seen.texts, seen.code_like) == ([TEXT.encode()], True)
+
+
+def test_an_empty_frame_is_not_like_a_code(engine):
+    empty = np.random.default_rng(1).integers(90, 110, (480, 640), dtype=np.uint8)
+    for closer in (False, True):
+        seen = engine.watch(empty, closer=closer)
+        assert (seen.texts, seen.code_like) == ([], False)
+
+
+def test_light_on_dark_is_read_in_one_of_two_frames(draw):
+    engine, picture = ZxingEngine(), 255 - draw(TEXT, side_px=480)
+    assert sorted(bool(engine.watch(picture, closer=False).texts) for _ in range(2)) == [False, True]
+
+
+class Looks(ZxingEngine):
+    """Counts the further looks, which read nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.taken = []
+
+    def _further(self, luma):
+        return tuple(lambda _luma, name=name: self.taken.append(name) or [] for name in "abcde")
+
+
+@pytest.fixture
+def broken_code(draw):
+    """It looks like a code, and cannot be read: a third of its modules are covered."""
+    picture = draw(TEXT, side_px=480)
+    rows, columns = np.nonzero(picture < 128)
+    top, left, bottom, right = rows.min(), columns.min(), rows.max(), columns.max()
+    picture[(top + bottom) // 2 : bottom - 60, (left + right) // 2 : right - 60] = 0
+    picture[top + 60 : (top + bottom) // 2, left + 60 : right - 60] = 255
+    return picture
+
+
+def test_what_looks_like_a_code_gets_another_look_at_once_and_not_for_ever(broken_code):
+    engine = Looks()
+    seen = engine.watch(broken_code, closer=False)
+    assert (seen.texts, seen.code_like) == ([], True)
+    assert engine.taken == ["a", "b"]
+    for _ in range(200):
+        engine.watch(broken_code, closer=False)
+    looked = len(engine.taken)
+    for _ in range(40):
+        engine.watch(broken_code, closer=False)
+    assert 10 <= len(engine.taken) - looked <= 20
+
+
+def test_what_looks_like_nothing_gets_a_closer_look_when_asked_for_and_another_each_time():
+    engine, empty = Looks(), np.full((480, 640), 90, np.uint8)
+    engine.watch(empty, closer=False)
+    assert engine.taken == []
+    for _ in range(5):
+        engine.watch(empty, closer=True)
+    assert sorted(engine.taken) == list("abcde")
+
+
+@pytest.mark.slow
+def test_squeezing_reads_a_phone_that_is_tipped(draw):
+    """What stands half as high as it is wide is not read by zxing alone at this size."""
+    engine, picture = ZxingEngine(), draw(TEXT, module_px=6, side_px=480)
+    assert engine.read(picture.repeat(3, axis=0)) == [TEXT.encode()]
+
+
+@given(st.integers(0, 255))
+def test_sharpening_changes_nothing_on_an_even_wall(shade):
+    wall = np.full((9, 7), shade, dtype=np.uint8)
+    assert (sharpened(wall) == wall[4:, 4:]).all()
+
+
+def test_sharpening_widens_an_edge_and_stays_within_bytes():
+    edge = np.tile(np.array([100] * 6 + [140] * 6, np.uint8), (12, 1))
+    assert sharpened(edge)[0].tolist() == [100, 100, 80, 80, 160, 160, 140, 140]
+    assert sharpened(edge // 141 * 255).max() == 0
+
+
+def test_squeezing_drops_rows_or_columns():
+    luma = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    assert lower(luma).tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+    assert narrower(luma).tolist() == [[0, 2], [4, 6], [8, 10], [12, 14]]

@@ -20,7 +20,7 @@ from device.scan.decoder.process import (
     FrameMemory,
     probe_jail,
 )
-from device.scan.decoder.wire import Request
+from device.scan.decoder.wire import Effort, Request
 
 pytestmark = [pytest.mark.system, pytest.mark.sockets]
 
@@ -31,7 +31,7 @@ KILLER_PX = 13
 """A picture whose first pixel has this value is the crafted one: it makes the library under test abort."""
 
 ABORTS = """
-import os, sys; sys.path.append(sys.argv[1])
+import os, sys; sys.path.insert(3, sys.argv[1])
 from device.scan.decoder import child, engines
 class Fragile(engines.ZxingEngine):
     def read(self, luma):
@@ -42,7 +42,7 @@ engines.ENGINES = child.ENGINES = {{"zxing": Fragile}}
 child.main(sys.argv[2:])
 """
 NO_LIBSECCOMP = """
-import ctypes, sys; sys.path.append(sys.argv[1])
+import ctypes, sys; sys.path.insert(3, sys.argv[1])
 class Without(ctypes.CDLL):
     def __init__(self, name, *rest, **named):
         if name == "libseccomp.so.2":
@@ -200,7 +200,7 @@ def test_a_child_that_talks_nonsense_is_refused(start, frames):
     child = start(boot=liar)
     child.await_hello(timeout_s=START_S)
     with pytest.raises(ChildFailedError, match="nonsense"):
-        child.ask(Request(seq=1, width=9, height=9), timeout_s=1)
+        child.ask(Request(seq=1, width=9, height=9, effort=Effort.STILL), timeout_s=1)
 
 
 def test_a_child_ends_with_its_parent(start):
@@ -211,7 +211,7 @@ def test_a_child_ends_with_its_parent(start):
 
 
 ORPHANS = """
-import os, signal, sys; sys.path.append(sys.argv[1])
+import os, signal, sys; sys.path.insert(0, sys.argv[1])
 from device.scan.decoder.process import START_S, ChildProcess, FrameMemory
 child = ChildProcess(engine="zxing", frames=FrameMemory(frame_px_max=4096))
 child.await_hello(timeout_s=START_S)

@@ -8,6 +8,7 @@ from device.scan.decoder.wire import (
     MESSAGE_BYTES_MAX,
     TEXT_BYTES_MAX,
     TEXTS_MAX,
+    Effort,
     Hello,
     Request,
     WireError,
@@ -31,17 +32,31 @@ def test_anything_else_is_no_hello(data):
         parse_hello(data)
 
 
-def test_request():
-    request = Request(seq=2**63, width=640, height=480)
+@pytest.mark.parametrize("effort", list(Effort))
+def test_request(effort):
+    request = Request(seq=2**63, width=640, height=480, effort=effort)
     assert parse_request(pack_request(request), frame_px_max=640 * 480) == request
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 4), (641, 480), (2**32 - 1, 2**32 - 1)])
 def test_a_picture_that_does_not_fit_the_memory(width, height):
     with pytest.raises(WireError):
-        parse_request(pack_request(Request(seq=1, width=width, height=height)), frame_px_max=640 * 480)
+        parse_request(
+            pack_request(Request(seq=1, width=width, height=height, effort=Effort.STILL)), frame_px_max=640 * 480
+        )
     with pytest.raises(WireError):
         parse_request(b"short", frame_px_max=1)
+
+
+def test_an_effort_that_nobody_knows():
+    good = pack_request(Request(seq=1, width=9, height=9, effort=Effort.STILL))
+    with pytest.raises(WireError, match="effort"):
+        parse_request(good[:-1] + b"\x07", frame_px_max=100)
+
+
+@pytest.mark.parametrize("code_like", [True, False])
+def test_whether_something_looked_like_a_code(code_like):
+    assert parse_answer(pack_answer(5, [], code_like=code_like), seq=5).code_like is code_like
 
 
 @given(st.lists(st.binary(max_size=40), max_size=TEXTS_MAX, unique=True))
