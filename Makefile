@@ -30,8 +30,9 @@ lint: setup  ## Style, types and import rules
 chaos: setup  ## 10,000 seeded histories of a whole site in simulated time (SEEDS=, FIRST=): what broke says how to see it again
 	$(BIN)/gatelight-sandbox simulate --seed $(FIRST) --seeds $(SEEDS) --out docs/reliability/simulator.json
 
-bench: setup  ## Speed and memory, as ratios against a baseline of the same run
-	$(BIN)/python tests/bench/bench.py docs/bench.md
+bench:  ## Speed and memory, beside baselines of the same run: docs/performance.md. BENCH="ingest scan_light", QUICK=1
+	@deploy/setup proof
+	$(BIN)/python tests/bench/bench.py $(BENCH) $(if $(QUICK),--quick)
 
 RUNS ?= 10000000
 JOBS ?= 2

@@ -1,312 +1,75 @@
-"""How close to the limit: what our path costs, as a ratio to the bare work inside it, measured in the same run.
+"""Run benches, each in a process of its own, keep what they find, and make docs/performance.md.
 
-Run by `make bench`, which writes docs/bench.md. Each figure is the median of many rounds, in which ours and the
-baseline take turns, so that a machine whose speed drifts treats both alike. Nothing here passes or fails.
+    python tests/bench/bench.py [NAME ...] [--quick]
+
+Without names: all. `--quick` takes less of everything, prints and writes nothing. Nothing here passes or fails but
+a bench that breaks.
 """
 
-import hashlib
-import os
-import platform
-import sqlite3
-import statistics
+import argparse
+import importlib
+import re
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-import cbor2
-import nacl.bindings
-import numpy as np
-import status_lists
-import zxingcpp
-from figures import HEAD, Figure, compare
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+# This checkout comes first, wherever the packages are installed from.
+sys.path[:0] = [str(ROOT)]
 
-from device.hardware.sim.buzzer import SimBuzzer
-from device.hardware.sim.gate import SimGate
-from device.hardware.sim.journal import Journal
-from device.hardware.sim.lights import SimLights
-from device.hardware.sim.render import render_code
-from device.model import Draft, Frame
-from device.scan.capture import Mailbox
-from device.scan.decide import Rules, decide
-from device.scan.decode import DecoderProcess
-from device.scan.indicate import Indicator
-from device.scan.loop import ScanLoop
-from device.scan.memory import Memory
-from device.scan.record import Lane
-from device.scan.sight import Sight
-from device.scan.verify import verify_text
-from device.send.seal import seal
-from device.send.spool import Spool
-from hub.ingest.judge import Standing, judge
-from hub.ingest.receive import CheckIns, read_payload
-from hub.ingest.verify import verify as verify_message
-from protocol.checkin import GENESIS, CheckIn, Evidence, encode_message, hash_of, parse_checkin, seal_checkin
-from protocol.codes import Claims, parse_text, seal_code, to_text, verify
-from protocol.keys import Ed25519SigningKey
-from protocol.policy import GatePolicy
-from protocol.reasons import Reason
-from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
-from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey
-
-NOW_S = int(time.time())
-KEY = Ed25519SigningKey(hashlib.sha256(b"bench").digest())
-BUNDLE = TrustBundle(
-    version=1,
-    issued_s=0,
-    expires_s=NOW_S + 10**6,
-    issuers=(
-        Issuer(
-            name="bench",
-            region="bench",
-            keys=(
-                TrustedKey(key=KEY.public, uses=frozenset({KeyUse.CODE}), not_before_s=0, not_after_s=NOW_S + 10**6),
-            ),
-        ),
-    ),
-)
-POLICY = GatePolicy(
-    device=bytes(8), version=1, issued_s=0, place="p", gate="g", resolve_cards=True, resolve_prefixes=("https://a/",)
-)
+from report import in_order, render, section
+from result import Result, read
 
 
-def code_text(number: int = 0) -> str:
-    subject = hashlib.sha256(number.to_bytes(8)).digest()[:16]
-    claims = Claims(subject=subject, issued_s=NOW_S, expires_s=NOW_S + 120, colour=Colour.GREEN)
-    return to_text(seal_code(claims, key=KEY))
-
-
-def draft() -> Draft:
-    return Draft(
-        at_ms=NOW_S * 1000,
-        clock=Clock.TRUSTED,
-        place="mall-1",
-        gate="north",
-        direction=Direction.IN,
-        colour=Colour.GREEN,
-        verdict=Verdict.ADMIT,
-        reason=Reason.OK,
-        code=bytes(16),
-        scheme=Scheme.GATELIGHT,
-        subject=bytes(16),
-        masked=None,
-        evidence=Evidence(issuer_kid=KEY.public.kid, code_issued_s=NOW_S, policy_version=1),
+def names() -> list[str]:
+    """Every module here that can be run as a bench."""
+    return sorted(
+        path.stem
+        for path in HERE.glob("*.py")
+        if re.search(r"^def run\(\*, quick: bool\)", path.read_text(), re.MULTILINE)
     )
 
 
-def chain(count: int) -> list[bytes]:
-    made, prev, base = [], GENESIS, draft()
-    for seq in range(1, count + 1):
-        fields = {name: getattr(base, name) for name in base.__slots__}
-        made.append(seal_checkin(CheckIn(device=bytes(8), epoch=bytes(8), seq=seq, prev=prev, **fields), key=KEY))
-        prev = hash_of(made[-1])
-    return made
-
-
-def bare_verify() -> Callable[[], object]:
-    message = bytes(200)
-    signed = KEY.sign(message) + message
-    return lambda: nacl.bindings.crypto_sign_open(signed, KEY.public.x)
-
-
-def codes() -> list[Figure]:
-    text = code_text()
-    code = parse_text(text)
-    rules = Rules()
-
-    def judged() -> object:
-        shown = verify_text(text, trust=BUNDLE, now_s=NOW_S)
-        return decide(shown, rules=rules, clock_trusted=True, now_ms=NOW_S * 1000)
-
-    return [
-        compare("scanned text → decision", judged, "bare Ed25519 verify", bare_verify()),
-        compare("… of which the signature", lambda: verify(code, key=KEY.public), "bare Ed25519 verify", bare_verify()),
-    ]
-
-
-def bare_commit(folder: Path, at_end: ExitStack) -> Callable[[], object]:
-    connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    at_end.callback(connection.close)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS t (seq INTEGER PRIMARY KEY, data BLOB)")
-    data = bytes(250)
-    return lambda: connection.execute("INSERT INTO t (data) VALUES (?)", (data,))
-
-
-def opened_spool(folder: Path, name: str, at_end: ExitStack) -> Spool:
-    spool = Spool.open(folder / name, new_epoch=bytes(8), now_ms=0)
-    at_end.callback(spool.close)
-    return spool
-
-
-def append(spool: Spool, made: Draft, used: tuple[bytes, int] | None = None) -> int:
-    return spool.append(
-        lambda epoch, seq, prev: seal(made, device=bytes(8), epoch=epoch, seq=seq, prev=prev, key=KEY), used=used
-    ).seq
-
-
-def record(folder: Path, at_end: ExitStack) -> Figure:
-    spool, made = opened_spool(folder, "spool.db", at_end), draft()
-    return compare(
-        "seal and commit one check-in",
-        lambda: append(spool, made),
-        "bare one-row commit, WAL and FULL",
-        bare_commit(folder, at_end),
-        calls=5,
-    )
-
-
-def frames(texts: list[str]) -> list[np.ndarray]:
-    rng = np.random.default_rng(1)
-    return [np.ascontiguousarray(render_code(text, size=(640, 480), rng=rng)) for text in texts]
-
-
-def decode(at_end: ExitStack) -> Figure:
-    lumas = frames([code_text(number) for number in range(8)])
-    decoder = DecoderProcess(engine="zxing", frame_px_max=640 * 480, scene_gate=False)
-    decoder.start()
-    at_end.callback(decoder.close)
-    turn = iter(range(10**9))
-
-    def ours() -> object:
-        seq = next(turn)
-        return decoder.decode(Frame(luma=lumas[seq % 8], seq=seq, at_mono_ns=0))
-
-    def bare() -> object:
-        return zxingcpp.read_barcodes(lumas[next(turn) % 8], formats=zxingcpp.BarcodeFormat.QRCode)
-
-    return compare("decode 640×480 in the caged child", ours, "zxing-cpp in the same process", bare)
-
-
-def whole(folder: Path, at_end: ExitStack) -> Figure:
-    """Frame → light, everything real but the camera and the lamp; each call is another person."""
-    people = 320
-    lumas = frames([code_text(1000 + number) for number in range(people)])
-    readable = [luma for luma in lumas if zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)]
-    spool = opened_spool(folder, "whole.db", at_end)
-    journal = Journal()
-    lights, buzzer, gate = SimLights(journal=journal), SimBuzzer(journal=journal), SimGate(journal=journal)
-    for part in (lights, buzzer, gate):
-        at_end.callback(part.shutdown)
-    decoder = DecoderProcess(engine="zxing", frame_px_max=640 * 480)
-    decoder.start()
-    at_end.callback(decoder.close)
-    took_ms: list[float] = []
-    loop = ScanLoop(
-        mailbox=Mailbox(),
-        decoder=decoder,
-        sight=Sight(),
-        policy=lambda: POLICY,
-        open_for_people=lambda: True,
-        trust=lambda: BUNDLE,
-        look_up=lambda _status, _kid, **_by: None,
-        memory=Memory(),
-        used_elsewhere=lambda _code: False,
-        announce_used=lambda _code, _until_ms: None,
-        resolver=None,
-        pepper=bytes(32),
-        temperature=lambda: None,
-        lane=Lane(place="p", gate="g"),
-        now_ms=lambda: NOW_S * 1000,
-        clock_trusted=lambda: True,
-        commit=lambda made, until_ms: append(spool, made, (made.code, until_ms or 0)),
-        commit_failure=lambda made: append(spool, made),
-        indicator=Indicator(lights=lights, buzzer=buzzer, gate=gate),
-        on_scan=lambda scan: took_ms.append(scan.frame_to_light_ms),
-        on_provisioning=lambda: None,
-    )
-    empty = np.full((480, 640), 128, np.uint8)
-    commit, check = bare_commit(folder, at_end), bare_verify()
-    bare_ms: list[float] = []
-    base_ns = time.monotonic_ns()
-    for number, luma in enumerate(readable):
-        # A second passes between two people, on the frames' clock alone.
-        loop._sight = Sight()
-        loop.step(Frame(luma=empty, seq=2 * number, at_mono_ns=base_ns))
-        loop.step(Frame(luma=luma, seq=2 * number + 1, at_mono_ns=time.monotonic_ns()))
-        began = time.perf_counter()
-        zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)
-        check()
-        KEY.sign(bytes(200))
-        commit()
-        bare_ms.append((time.perf_counter() - began) * 1000)
-    ordered = sorted(took_ms)
-    print(
-        f"frame → light over {len(ordered)} people: p50 {ordered[len(ordered) // 2]:.2f} ms, "
-        f"p95 {ordered[int(len(ordered) * 0.95)]:.2f}, p99 {ordered[int(len(ordered) * 0.99)]:.2f}"
-    )
-    return Figure(
-        what="frame → green light, committed (one call a person)",
-        ours_us=statistics.median(took_ms) * 1000,
-        baseline="bare decode + verify + sign + commit",
-        baseline_us=statistics.median(bare_ms) * 1000,
-    )
-
-
-def hub() -> list[Figure]:
-    made = chain(64)
-    single, full = encode_message(made[:1]), encode_message(made)
-    standing = Standing(
-        device_id=bytes(8),
-        place_id="mall-1",
-        gate_id="north",
-        epoch=bytes(8),
-        seq=0,
-        hash=GENESIS,
-        hashes={},
-        oldest_seq=None,
-    )
-
-    def judged(payload: bytes) -> Callable[[], object]:
-        def once() -> object:
-            message = read_payload("checkins", payload)
-            assert isinstance(message, CheckIns)
-            parts = verify_message(message.entries, device_id=bytes(8), keys={KEY.public.kid: KEY.public})
-            return judge(parts, first=1, standing=standing)
-
-        return once
-
-    return [
-        compare(
-            "parse one check-in, strictly",
-            lambda: parse_checkin(made[0]),
-            "cbor2.loads of envelope and payload",
-            lambda: cbor2.loads(cbor2.loads(made[0][1:])[2]),
-        ),
-        compare("hub: message of 1 → judged", judged(single), "bare Ed25519 verify", bare_verify()),
-        compare(
-            "hub: message of 64 → judged, each", judged(full), "bare Ed25519 verify", bare_verify(), per=64, calls=3
-        ),
-    ]
+def measure(name: str, *, quick: bool, folder: Path) -> Result | None:
+    """One bench in a process of its own."""
+    print(f"── {name}", flush=True)
+    command = [sys.executable, __file__, "--into", str(folder), *(["--quick"] if quick else []), name]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+        return None
+    result = read(folder / f"{name}.json")
+    print("\n".join(section(result)), flush=True)
+    return result
 
 
 def main() -> int:
-    with ExitStack() as at_end:
-        folder = Path(at_end.enter_context(tempfile.TemporaryDirectory()))
-        figures = [*codes(), record(folder, at_end), decode(at_end), whole(folder, at_end), *hub()]
-    lines = [
-        "# Speed",
-        "",
-        "Made by `make bench`. Each line compares our path with the bare work inside it, in turns, in the same run; the ratio is what",
-        "to look at, for machines differ. Medians; µs.",
-        "",
-        (
-            f"Machine of this run: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"{time.strftime('%Y-%m-%d')}."
-        ),
-        "",
-        *HEAD,
-        *[figure.row() for figure in figures],
-        "",
-        *status_lists.report(),
-    ]
-    print("\n".join(lines))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text("\n".join(lines), encoding="utf-8")
-    return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names()))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    unknown = set(args.names) - set(names())
+    if unknown:
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    if args.into:
+        importlib.import_module(args.names[0]).run(quick=args.quick).write(args.into)
+        return 0
+    docs = ROOT / "docs"
+    (docs / "performance").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = {
+            name: measure(name, quick=args.quick, folder=Path(scratch) if args.quick else docs / "performance")
+            for name in args.names or names()
+        }
+    broken = [name for name, result in found.items() if result is None]
+    for result in in_order([result for result in found.values() if result]):
+        print(f"{result.name}: {result.seen or result.title}", {True: "met", False: "MISSED", None: ""}[result.met])
+    if broken:
+        print(f"broken: {', '.join(broken)}", file=sys.stderr)
+    if not args.quick:
+        print(f"written: {render(docs).relative_to(ROOT)}")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

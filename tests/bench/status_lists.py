@@ -1,6 +1,6 @@
 """Status lists: what 33.5 million statuses cost in memory and time, and what travels when some change.
 
-Run alone it prints its part of the report; `make bench` puts that into docs/bench.md.
+Run with a folder it is its own child: it opens the lists in the folder and prints what that took.
 """
 
 import hashlib
@@ -14,7 +14,11 @@ import time
 import zlib
 from pathlib import Path
 
-from figures import HEAD, Figure, compare
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from figures import compare
+from result import Result, Row
 
 from protocol.keys import Ed25519SigningKey
 from protocol.limits import STATUS_ENTRIES, STATUS_PACKED_BYTES
@@ -73,7 +77,7 @@ def delta(number: int, made: tuple[tuple[int, int], ...]) -> bytes:
     return seal_delta(StatusDelta(uri=uri, from_version=1, to_version=2, issued_s=AT_S, changes=made), key=KEY)
 
 
-def times() -> list[Figure]:
+def times() -> list[Row]:
     rng = random.Random(1)
     statuses = packed(rng, entries=STATUS_ENTRIES, share=0.01)
     sealed = token(0, statuses)
@@ -101,8 +105,8 @@ def times() -> list[Figure]:
             flat[at] = status
 
     return [
-        per_thousand(
-            compare("look up one of 2^20", looked_up, "a look-up in a dict", looked_up_in_dict, calls=1, per=1000)
+        compare(
+            "look up one of 2^20", looked_up, "a look-up in a dict", looked_up_in_dict, calls=1, per=1000, bare_per=1000
         ),
         compare(
             "open a signed snapshot of 2^20, 1 % not green",
@@ -113,17 +117,6 @@ def times() -> list[Figure]:
         ),
         compare("open and apply a signed delta of 10,000", applied, "10,000 bytes set in an array", written, calls=3),
     ]
-
-
-def per_thousand(figure: Figure) -> Figure:
-    """`compare` divides ours only; here the baseline is a thousand at a time too."""
-    return Figure(
-        what=figure.what,
-        ours_us=figure.ours_us,
-        baseline=figure.baseline,
-        baseline_us=figure.baseline_us / 1000,
-        digits=2,
-    )
 
 
 def hold(folder: Path) -> None:
@@ -145,58 +138,62 @@ def hold(folder: Path) -> None:
     print(json.dumps({"bytes": resident() - before, "took_s": took_s, "entries": sum(s.size for s in held.values())}))
 
 
-def memory() -> str:
+def memory() -> list[Row]:
     rng = random.Random(2)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(LISTS):
             sealed = token(number, packed(rng, entries=STATUS_ENTRIES, share=0.01))
             Path(folder, f"{number:02}").write_bytes(sealed)
-        done = subprocess.run([sys.executable, __file__, folder], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, __file__, folder], capture_output=True, text=True, check=True, cwd=ROOT)
     found = json.loads(done.stdout)
-    bare = LISTS * STATUS_PACKED_BYTES
-    return (
-        f"{LISTS} lists hold {found['entries'] / 1e6:.1f} million statuses in {found['bytes'] / 1e6:.1f} MB above a process "
-        f"that has opened one and kept none; bare bits are {bare / 1e6:.1f} MB, ratio {found['bytes'] / bare:.2f}. "
-        f"Opening all of them took {found['took_s']:.2f} s."
-    )
+    return [
+        Row(
+            what=f"{LISTS} lists, {found['entries'] / 1e6:.1f} million statuses, held",
+            ours=found["bytes"] / 1e6,
+            unit="MB",
+            baseline="bare bits",
+            baseline_value=LISTS * STATUS_PACKED_BYTES / 1e6,
+        ),
+        Row(what="… opening all of them", ours=found["took_s"], unit="s"),
+    ]
 
 
-def sizes() -> list[str]:
+def sizes() -> list[Row]:
     rng = random.Random(3)
-    lines = ["| what travels | bytes | bytes each |", "|---|---:|---:|"]
+    rows = []
     for share in SHARES:
         total = sum(len(token(n, packed(rng, entries=PEOPLE_A_LIST, share=share))) for n in range(LISTS))
-        lines.append(
-            f"| snapshots, {share * 100:g} % not green | {total:,} | {total / (PEOPLE * share):.2f} a person not green |"
+        rows.append(
+            Row(
+                what=f"snapshots, {share * 100:g} % not green",
+                ours=total,
+                unit="B",
+                baseline="people not green",
+                baseline_value=PEOPLE * share,
+            )
         )
     for count in CHANGES:
         parts = [count // LISTS + (number < count % LISTS) for number in range(LISTS)]
         made = [changes(rng, entries=PEOPLE_A_LIST, count=part) for part in parts]
         total = sum(len(delta(number, part)) for number, part in enumerate(made))
-        lines.append(f"| deltas, {count:,} changes | {total:,} | {total / count:.2f} a change |")
-    return lines
+        rows.append(
+            Row(what=f"deltas, {count:,} changes", ours=total, unit="B", baseline="changes", baseline_value=count)
+        )
+    return rows
 
 
-def report() -> list[str]:
-    """The part of docs/bench.md on status lists."""
-    return [
-        "## Status lists",
-        "",
-        *HEAD,
-        *[figure.row() for figure in times()],
-        "",
-        memory(),
-        "",
-        f"What travels for {PEOPLE / 1e6:.0f} million people in {LISTS} lists, signatures included; red, yellow and notice in equal parts,",
-        "anywhere in the lists, and a delta for each list:",
-        "",
-        *sizes(),
-        "",
-    ]
+def run(*, quick: bool) -> Result:
+    return Result(
+        name="status_lists",
+        title="tens of millions of statuses in a gate",
+        table=[*times(), *memory(), *sizes()],
+        method=(
+            f"Memory is what a child process gains by opening {LISTS} lists after it has opened one and kept none. What travels is "
+            f"for {PEOPLE / 1e6:.0f} million people in {LISTS} lists, signatures included; red, yellow and notice in equal parts, "
+            "anywhere in the lists, and a delta for each list; the ratio is bytes each."
+        ),
+    )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        hold(Path(sys.argv[1]))
-    else:
-        print("\n".join(report()))
+    hold(Path(sys.argv[1]))
