@@ -5,10 +5,9 @@ last one in a run covers the run, and a missing or altered record shows.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
-from protocol import cbor, envelope
+from protocol import cbor, deterministic, envelope
 from protocol.codes import CODE_HASH_BYTES, Masked, read_masked
 from protocol.envelope import AAD_CHECKIN
 from protocol.errors import LimitError, MalformedError
@@ -21,6 +20,7 @@ from protocol.limits import (
     RULE_CHARS,
 )
 from protocol.reasons import Reason
+from protocol.record import record
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 
 DEVICE_BYTES = 8
@@ -31,10 +31,10 @@ GENESIS = bytes(HASH_BYTES)
 
 _KNOWN = frozenset(range(1, 19))
 _KNOWN_EVIDENCE = frozenset(range(1, 6))
-_TEMPERATURE_CC = (0, 10000)
+TEMPERATURE_MAX_CC = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Evidence:
     """On what the gate relied: who signed the colour, when, under which list, policy and rule."""
 
@@ -45,7 +45,7 @@ class Evidence:
     rule: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CheckIn:
     """One code shown at one gate, whatever the verdict. `temperature_cc` is in 0.01 °C."""
 
@@ -69,7 +69,7 @@ class CheckIn:
     temperature_cc: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SealedCheckIn:
     """A check-in as it travels. Its signature has NOT been verified."""
 
@@ -144,11 +144,17 @@ def decode_message(payload: bytes) -> list[bytes]:
         LimitError: over 64 KiB.
         MalformedError: not an array of 1 to 64 byte strings.
     """
-    value = cbor.decode(payload, what="check-ins message", limit=MESSAGE_BYTES)
-    if type(value) is not list or not 1 <= len(value) <= MESSAGE_CHECKINS:
-        raise MalformedError("check-ins message", f"not an array of 1 to {MESSAGE_CHECKINS}")
-    if any(type(item) is not bytes for item in value):
-        raise MalformedError("check-ins message", "not an array of byte strings")
+    what = "check-ins message"
+    if len(payload) > MESSAGE_BYTES:
+        raise LimitError(what, f"{len(payload)} bytes, at most {MESSAGE_BYTES} are allowed")
+    try:
+        value = deterministic.read_strings(payload)
+    except IndexError as error:
+        raise MalformedError(what, "cut short") from error
+    except ValueError as error:
+        raise MalformedError(what, f"not an array of byte strings in deterministic CBOR: {error}") from error
+    if not 1 <= len(value) <= MESSAGE_CHECKINS:
+        raise MalformedError(what, f"not an array of 1 to {MESSAGE_CHECKINS}")
     return value
 
 
@@ -191,10 +197,8 @@ def _read_checkin(payload: bytes) -> CheckIn:
     fields = cbor.fields(cbor.decode(payload, what=what, limit=CHECKIN_BYTES), what=what, known=_KNOWN)
     get = fields.get
     temperature_cc = get(18)
-    if temperature_cc is not None:
-        low, high = _TEMPERATURE_CC
-        if cbor.uint(temperature_cc, "check-in.temperature", least=low) > high:
-            raise MalformedError("check-in.temperature", f"not {low} to {high}")
+    if temperature_cc is not None and cbor.uint(temperature_cc, "check-in.temperature") > TEMPERATURE_MAX_CC:
+        raise MalformedError("check-in.temperature", f"not 0 to {TEMPERATURE_MAX_CC}")
     return CheckIn(
         device=cbor.sized_bytes(get(1), "check-in.device", DEVICE_BYTES),
         epoch=cbor.sized_bytes(get(2), "check-in.epoch", EPOCH_BYTES),
