@@ -276,3 +276,20 @@ async def test_a_row_by_a_key_that_cannot_be_used_is_not_waited_for(outbox, plat
     await outbox.round()
     assert platform.stored == [gate.chain[0], gate.chain[2]]
     assert outbox.metric("quarantined_total", reason="unknown_key") == 1
+
+
+async def test_while_nothing_may_go_one_row_is_read_and_not_a_thousand(outbox, gate, monkeypatch):
+    """It looks after each commit, and a platform may be away for days."""
+    outbox.unannounced = {gate.key.public.kid}
+    await outbox.put(30)
+    read = []
+    unbatched = outbox.store.unbatched
+
+    async def counted(**limits):
+        rows = await unbatched(**limits)
+        read.extend(rows)
+        return rows
+
+    monkeypatch.setattr(outbox.store, "unbatched", counted)
+    await outbox.round()
+    assert len(read) == 1
