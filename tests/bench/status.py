@@ -64,9 +64,11 @@ def turn(site: Site, *, seed: int) -> float:
     connection = http.client.HTTPConnection("127.0.0.1", site.layout.ports.platform_pages, timeout=30)
     connection.request("POST", "/sandbox/colours", json.dumps({"people": people, "colour": colour}))
     answer = connection.getresponse()
-    body = json.loads(answer.read())
+    body = answer.read()
     connection.close()
-    return float(body["at_ms"])
+    if answer.status != 200:
+        raise RuntimeError(f"the platform answers {answer.status}: {body[:200]!r}")
+    return float(json.loads(body)["at_ms"])
 
 
 def apply_times(site: Site, delta: bytes, *, times: int = 50) -> list[float]:

@@ -19,9 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fuzz import kept, report, totals  # noqa: E402
-from tests.fuzz.targets import TARGETS  # noqa: E402
-from tests.fuzz.totals import Part, Totals  # noqa: E402
+from tests.fuzz import kept, report, totals
+from tests.fuzz.targets import TARGETS
+from tests.fuzz.totals import Part, Totals
 
 FUZZ = Path(__file__).with_name("fuzz.py")
 PART = 500_000

@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # The code of this folder is tested, not what may be installed elsewhere.
 
-from tests.fuzz import kept  # noqa: E402
-from tests.fuzz.target import Target  # noqa: E402
-from tests.fuzz.tracing import Tracing  # noqa: E402
+from tests.fuzz import kept
+from tests.fuzz.target import Target
+from tests.fuzz.tracing import Tracing
 
 UNIT_S = 1.0
 """An input that takes longer is a crash: the usual one takes 0.1 ms."""
