@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from protocol.reasons import Reason
+from protocol.record import record
 from protocol.terms import Clock, Colour, Direction, Verdict
 
 
@@ -99,7 +100,7 @@ class Head:
     updated_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeadChange:
     """A head's step from `was_seq` (0: this spool is new) to `seq`. It may stay where it is, never go back."""
 
@@ -110,7 +111,7 @@ class HeadChange:
     hash: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MinuteCount:
     """How many check-ins of one sort one gate had in one minute; as a change, how many to add."""
 

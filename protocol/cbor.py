@@ -10,8 +10,6 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, TypeVar
 
-import cbor2
-
 from protocol import deterministic
 from protocol.errors import LimitError, MalformedError
 from protocol.limits import CBOR_DEPTH, INT64_MAX, NAME_CHARS, TIME_MAX_MS, UINT64_MAX
@@ -28,7 +26,7 @@ def encode(value: Any) -> bytes:
         TypeError: for a value that this wire does not have: a mistake of ours.
         ValueError: for an integer beyond 64 bits or nesting deeper than `CBOR_DEPTH`.
     """
-    return cbor2.dumps(_ordered(value, CBOR_DEPTH))
+    return deterministic.write(value, CBOR_DEPTH)
 
 
 def decode(data: bytes, *, what: str, limit: int) -> Any:
@@ -199,32 +197,3 @@ def _integer(value: Any, where: str, least: int, most: int, most_text: str) -> i
     if type(value) is not int or value < least:
         raise MalformedError(where, f"not an integer of at least {least}")
     raise MalformedError(where, f"beyond {most_text}")
-
-
-def _key_order(key: Any) -> tuple[int, int, bytes]:
-    """Sorts map keys as their encodings sort bytewise (RFC 8949 §4.2.1), without encoding them."""
-    if type(key) is int:
-        return (0, key, b"") if key >= 0 else (1, -1 - key, b"")
-    if type(key) is bytes:
-        return (2, len(key), key)
-    if type(key) is str:
-        text = key.encode()
-        return (3, len(text), text)
-    raise TypeError(f"a map key of type {type(key).__name__}")
-
-
-def _ordered(value: Any, depth: int) -> Any:
-    """The value with its maps in key order; enumerations become plain integers."""
-    if isinstance(value, bool | bytes | str):
-        return value
-    if isinstance(value, int):
-        if not -UINT64_MAX - 1 <= value <= UINT64_MAX:
-            raise ValueError("an integer beyond 64 bits")
-        return int(value)
-    if depth == 0 and isinstance(value, list | tuple | dict):
-        raise ValueError(f"nesting deeper than {CBOR_DEPTH}")
-    if isinstance(value, list | tuple):
-        return [_ordered(item, depth - 1) for item in value]
-    if isinstance(value, dict):
-        return {key: _ordered(value[key], depth - 1) for key in sorted(value, key=_key_order)}
-    raise TypeError(f"no encoding for {type(value).__name__}")

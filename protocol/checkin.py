@@ -5,7 +5,6 @@ last one in a run covers the run, and a missing or altered record shows.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 from protocol import cbor, deterministic, envelope
@@ -21,6 +20,7 @@ from protocol.limits import (
     RULE_CHARS,
 )
 from protocol.reasons import Reason
+from protocol.record import record
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
 
 DEVICE_BYTES = 8
@@ -31,10 +31,10 @@ GENESIS = bytes(HASH_BYTES)
 
 _KNOWN = frozenset(range(1, 19))
 _KNOWN_EVIDENCE = frozenset(range(1, 6))
-_TEMPERATURE_CC = (0, 10000)
+TEMPERATURE_MAX_CC = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Evidence:
     """On what the gate relied: who signed the colour, when, under which list, policy and rule."""
 
@@ -45,7 +45,7 @@ class Evidence:
     rule: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CheckIn:
     """One code shown at one gate, whatever the verdict. `temperature_cc` is in 0.01 °C."""
 
@@ -69,7 +69,7 @@ class CheckIn:
     temperature_cc: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SealedCheckIn:
     """A check-in as it travels. Its signature has NOT been verified."""
 
@@ -148,26 +148,18 @@ def decode_message(payload: bytes) -> list[bytes]:
         MalformedError: not an array of 1 to 64 byte strings.
     """
     what = "check-ins message"
-    # 1.
     if len(payload) > MESSAGE_BYTES:
         raise LimitError(what, f"{len(payload)} bytes, at most {MESSAGE_BYTES} are allowed")
-    head = payload[:2]
-    if b"\x81" <= head < b"\x98":
-        count, at = head[0] - 0x80, 1
-    elif b"\x98\x18" <= head <= bytes((0x98, MESSAGE_CHECKINS)):
-        count, at = head[1], 2
-    else:
-        raise MalformedError(what, f"not an array of 1 to {MESSAGE_CHECKINS}")
-    # 2.
-    checkins = []
     try:
-        for _ in range(count):
-            checkin, at = deterministic.read_bytes(payload, at)
-            checkins.append(checkin)
-    except (ValueError, IndexError) as error:
-        raise MalformedError(what, f"not an array of byte strings in their shortest form: {error}") from error
-    if at != len(payload):
-        raise MalformedError(what, "bytes after the end")
+        checkins = deterministic.read_strings(payload, most=MESSAGE_CHECKINS)
+    except IndexError as error:
+        raise MalformedError(what, "cut short") from error
+    except ValueError as error:
+        raise MalformedError(
+            what, f"not an array of 1 to {MESSAGE_CHECKINS} byte strings in deterministic CBOR: {error}"
+        ) from error
+    if not checkins:
+        raise MalformedError(what, f"not an array of 1 to {MESSAGE_CHECKINS}: it is empty")
     return checkins
 
 
@@ -210,10 +202,8 @@ def _read_checkin(payload: bytes) -> CheckIn:
     fields = cbor.fields(cbor.decode(payload, what=what, limit=CHECKIN_BYTES), what=what, known=_KNOWN)
     get = fields.get
     temperature_cc = get(18)
-    if temperature_cc is not None:
-        low, high = _TEMPERATURE_CC
-        if cbor.uint(temperature_cc, "check-in.temperature", least=low) > high:
-            raise MalformedError("check-in.temperature", f"not {low} to {high}")
+    if temperature_cc is not None and cbor.uint(temperature_cc, "check-in.temperature") > TEMPERATURE_MAX_CC:
+        raise MalformedError("check-in.temperature", f"not 0 to {TEMPERATURE_MAX_CC}")
     return CheckIn(
         device=cbor.sized_bytes(get(1), "check-in.device", DEVICE_BYTES),
         epoch=cbor.sized_bytes(get(2), "check-in.epoch", EPOCH_BYTES),

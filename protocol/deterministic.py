@@ -1,4 +1,4 @@
-"""Deterministic CBOR read in one pass: every rule of RFC 8949 §4.2.1 is checked where its byte stands.
+"""Deterministic CBOR read and written in one pass: every rule of RFC 8949 §4.2.1 is kept where its byte stands.
 
 Heads come in their shortest form and definite, map keys ascend in the bytewise order of their encodings (which
 leaves no room for doubles), and the types are those of this wire: integers up to 64 bits, byte strings, text
@@ -6,10 +6,13 @@ strings, arrays, maps with keys of the first four kinds, true and false. Nothing
 only claimed.
 """
 
+from operator import itemgetter
 from typing import Any
 
 _LEAST = (24, 1 << 8, 1 << 16, 1 << 32)
 """A smaller number that stands in 1, 2, 4 or 8 bytes after its head would fit into fewer."""
+_BYTES = tuple(bytes((number,)) for number in range(256))
+_FIRST = itemgetter(0)
 
 
 def read(data: bytes, depth: int) -> Any:
@@ -40,6 +43,28 @@ def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     if end > len(data):
         raise ValueError("cut short")
     return data[at:end], end
+
+
+def read_strings(data: bytes, *, most: int) -> list[bytes]:
+    """The array of at most so many byte strings that `data` encodes. What says that it is longer is not walked.
+
+    Raises:
+        ValueError, IndexError: anything but the deterministic encoding of one.
+    """
+    number, at = data[0] - 0x80, 1
+    if not 0 <= number < 0x20:
+        raise ValueError("not an array")
+    if number >= 24:
+        number, at = _read_number(data, at, number)
+    if number > most:
+        raise ValueError(f"{number} of them")
+    strings = []
+    for _ in range(number):
+        string, at = read_bytes(data, at)
+        strings.append(string)
+    if at != len(data):
+        raise ValueError("bytes after the end")
+    return strings
 
 
 def _read_item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
@@ -120,3 +145,62 @@ def _read_map(data: bytes, at: int, length: int, depth: int) -> tuple[dict[Any, 
         else:
             items[key], at = _read_item(data, at, depth)
     return items, at
+
+
+def write(value: Any, depth: int) -> bytes:
+    """The one encoding of a value, with at most `depth` arrays and maps within one another.
+
+    Enumerations become plain integers, tuples arrays.
+
+    Raises:
+        TypeError: a value that this wire does not have.
+        ValueError: an integer beyond 64 bits, or nested deeper than `depth`.
+    """
+    if isinstance(value, bytes):
+        return byte_string(value)
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, str):
+        text = value.encode()
+        return head(3, len(text)) + text
+    if not isinstance(value, (dict, list, tuple)):
+        raise TypeError(f"no encoding for {type(value).__name__}")
+    if depth == 0:
+        raise ValueError("nested deeper than this wire allows")
+    if isinstance(value, dict):
+        pairs = sorted([(_write_key(key), item) for key, item in value.items()], key=_FIRST)
+        return head(5, len(value)) + b"".join([key + write(item, depth - 1) for key, item in pairs])
+    return head(4, len(value)) + b"".join([write(item, depth - 1) for item in value])
+
+
+def byte_string(data: bytes) -> bytes:
+    """A byte string with its head."""
+    return head(2, len(data)) + data
+
+
+def head(major: int, number: int) -> bytes:
+    """The head of an item: its major type and its number, in the shortest form (RFC 8949 §3).
+
+    Raises:
+        ValueError: the number is beyond 64 bits.
+    """
+    first = major << 5
+    if number < 24:
+        return _BYTES[first | number]
+    if number < 1 << 8:
+        return _BYTES[first | 24] + _BYTES[number]
+    if number < 1 << 16:
+        return _BYTES[first | 25] + number.to_bytes(2, "big")
+    if number < 1 << 32:
+        return _BYTES[first | 26] + number.to_bytes(4, "big")
+    if number < 1 << 64:
+        return _BYTES[first | 27] + number.to_bytes(8, "big")
+    raise ValueError("an integer beyond 64 bits")
+
+
+def _write_key(key: Any) -> bytes:
+    if type(key) not in {int, bytes, str}:
+        raise TypeError(f"a map key of type {type(key).__name__}")
+    return write(key, 0)

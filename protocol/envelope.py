@@ -7,7 +7,6 @@ by the list's `typ` in the protected header (RFC 9596).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, NoReturn
@@ -18,6 +17,7 @@ from protocol import cbor, deterministic
 from protocol.errors import LimitError, MalformedError, SignatureError, UnknownKeyError, UnsupportedError
 from protocol.keys import ES256, KID_BYTES, SIGNATURE_BYTES, SigningKey, VerifyKey, low_s
 from protocol.limits import CBOR_DEPTH
+from protocol.record import record
 
 AAD_CODE = b""
 AAD_TRUST = b"gatelight/trust/1"
@@ -42,6 +42,9 @@ TYP_STATUS_LIST = "application/statuslist+cwt"
 _TAG_SIGN1 = 0xD2
 _TAG_AND_ARRAY = b"\xd2\x84"
 _EMPTY_MAP = 0xA0
+_NO_HEADER = bytes([_EMPTY_MAP])
+_SIGNATURE1 = b"\x84\x6aSignature1"
+"""An array of four, and the first of them."""
 _TAG_CWT = b"\xd8\x3d"
 _ALG, _CRIT, _KID, _TYP = 1, 2, 4, 16
 _HEADER_LIMIT_BYTES = 256
@@ -57,7 +60,7 @@ _NO_TAGS = dict.fromkeys(
 """Tags to which the foreign decoder gives a meaning: big powers, cycles and patterns stop here, unread."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sealed:
     """A COSE_Sign1 taken apart. Its signature has NOT been verified."""
 
@@ -70,12 +73,9 @@ class Sealed:
 
 def seal(payload: bytes, *, key: SigningKey, aad: bytes, typ: str | None = None) -> bytes:
     """Payload -> tagged COSE_Sign1, signed; `typ` only for the objects that have one."""
-    header: dict[int, Any] = {_ALG: key.public.alg, _KID: key.public.kid}
-    if typ is not None:
-        header[_TYP] = typ
-    protected = cbor.encode(header)
+    protected = _write_protected(key.public.alg, key.public.kid, typ)
     signature = key.sign(_to_be_signed(protected, aad, payload))
-    return bytes([_TAG_SIGN1]) + cbor2.dumps([protected, {}, payload, signature])
+    return _joined(protected, payload, signature)
 
 
 def parse(data: bytes, *, what: str, limit: int, typ: str | None = None) -> Sealed:
@@ -203,12 +203,28 @@ def verify_foreign(sealed: Sealed, *, key: VerifyKey, aad: bytes = b"") -> None:
 def canonical(sealed: Sealed) -> bytes:
     """The object's bytes with the low-s form of its signature: what a hash of it is taken over."""
     signature = low_s(sealed.signature) if sealed.alg == ES256 else sealed.signature
-    return bytes([_TAG_SIGN1]) + cbor2.dumps([sealed.protected, {}, sealed.payload, signature])
+    return _joined(sealed.protected, sealed.payload, signature)
+
+
+def _joined(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    """The COSE_Sign1 of three byte strings (RFC 9052 §4.2)."""
+    written = deterministic.byte_string
+    return b"".join((_TAG_AND_ARRAY, written(protected), _NO_HEADER, written(payload), written(signature)))
 
 
 def _to_be_signed(protected: bytes, aad: bytes, payload: bytes) -> bytes:
     """The Sig_structure (RFC 9052 §4.4)."""
-    return cbor2.dumps(["Signature1", protected, aad, payload])
+    written = deterministic.byte_string
+    return b"".join((_SIGNATURE1, written(protected), written(aad), written(payload)))
+
+
+@lru_cache(maxsize=64)
+def _write_protected(alg: int, kid: bytes, typ: str | None) -> bytes:
+    """A protected header. Whoever signs has a few keys and types."""
+    header: dict[int, Any] = {_ALG: alg, _KID: kid}
+    if typ is not None:
+        header[_TYP] = typ
+    return cbor.encode(header)
 
 
 @lru_cache(maxsize=4096)

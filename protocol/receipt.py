@@ -1,16 +1,15 @@
 """A receipt: the hub's signed "stored up to here", the only thing that lets a device forget (PROTOCOL §6)."""
 
-from dataclasses import dataclass
-
 from protocol import cbor, envelope
 from protocol.checkin import DEVICE_BYTES, EPOCH_BYTES, GENESIS, HASH_BYTES
 from protocol.envelope import AAD_RECEIPT
 from protocol.errors import MalformedError
 from protocol.keys import SigningKey, VerifyKey
 from protocol.limits import RECEIPT_BYTES
+from protocol.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Receipt:
     """Everything up to `seq` is stored without a gap; `hash` is that check-in's. Seq 0: nothing is stored."""
 

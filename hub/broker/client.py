@@ -15,12 +15,12 @@ import logging
 import random
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from hub.broker.backoff import pause_s
+from hub.broker.inbox import Delivery, Inbox
 from hub.broker.link import KEEP_ALIVE_S, Link
 from hub.broker.wire import BrokerError, MqttSession, Outgoing, Published
 
@@ -40,18 +40,6 @@ class Route(enum.Flag):
     """To whoever stores it, and is acknowledged only then."""
     SIDE = enum.auto()
     """To `on_side`; acknowledged at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A message taken from the inbox. `connection` says which connection its PUBACK belongs to."""
-
-    topic: str
-    payload: bytes
-    packet_id: int | None
-    connection: int
-    arrived_s: float
-    """Monotonic clock at the read that completed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +75,7 @@ class BrokerClient:
         self._route, self._on_side, self._on_ready = route, on_side, on_ready
         self._inbox_messages = inbox_messages
         self._keep_alive_s = keep_alive_s
-        self._inbox: deque[Delivery] = deque()
-        self._inbox_bytes = 0
+        self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._link: Link | None = None
         self._connections = 0
@@ -116,7 +103,7 @@ class BrokerClient:
             await asyncio.sleep(pause_s(attempt, cap_s=_PAUSE_CAP_S, draw=random.random()))  # noqa: S311
 
     async def receive(self, *, messages_max: int, bytes_max: int, wait_s: float) -> list[Delivery]:
-        """What has arrived, in its order; waits up to `wait_s` for the first message, then takes no pause.
+        """What has arrived, in the order of `Inbox`; waits up to `wait_s` for the first message, then takes no pause.
 
         Ends before either bound is passed, but holds one message whatever its size; empty after `wait_s`.
         """
@@ -127,18 +114,11 @@ class BrokerClient:
                     await self._arrived.wait()
             except TimeoutError:
                 return []
-        taken: list[Delivery] = []
-        taken_bytes = 0
-        while self._inbox and len(taken) < messages_max:
-            taken_bytes += len(self._inbox[0].payload)
-            if taken and taken_bytes > bytes_max:
-                break
-            taken.append(self._inbox.popleft())
-        self._inbox_bytes -= sum(len(delivery.payload) for delivery in taken)
+        taken = self._inbox.take(messages_max=messages_max, bytes_max=bytes_max, now_s=time.monotonic())
         if (
             self._link is not None
             and len(self._inbox) <= self._inbox_messages // 2
-            and self._inbox_bytes <= _INBOX_BYTES // 2
+            and self._inbox.bytes <= _INBOX_BYTES // 2
         ):
             self._link.resume()
         return taken
@@ -208,8 +188,7 @@ class BrokerClient:
                 if message.packet_id is not None:
                     done.append(message.packet_id)
                 continue
-            self._inbox_bytes += len(message.payload)
-            self._inbox.append(
+            self._inbox.put(
                 Delivery(
                     topic=message.topic,
                     payload=message.payload,
@@ -222,5 +201,5 @@ class BrokerClient:
             link.write(link.session.acknowledge(done))
         if self._inbox:
             self._arrived.set()
-        if len(self._inbox) >= self._inbox_messages or self._inbox_bytes >= _INBOX_BYTES:
+        if len(self._inbox) >= self._inbox_messages or self._inbox.bytes >= _INBOX_BYTES:
             link.pause()

@@ -18,6 +18,8 @@ from typing import Final
 
 import mqtt5
 
+from protocol.record import record
+
 _HEADER_BYTES_MAX: Final = 5  # Packet type and four bytes of length, MQTT 5.0 §2.1.
 _FAILURE: Final = 128  # Reason codes from here on are failures, §2.4. The codec's enumerations are not integers.
 
@@ -30,7 +32,7 @@ class BrokerError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Outgoing:
     """A message to publish."""
 
@@ -52,7 +54,7 @@ class Subscribed:
     """Every filter of the one subscription was granted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Published:
     """A message from a device. `packet_id` is None at QoS 0: nothing to acknowledge."""
 

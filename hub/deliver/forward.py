@@ -140,7 +140,11 @@ class Forward:
                 self._flights[batch.batch_id] = asyncio.create_task(self._fly(batch))
 
     async def _make_batch(self) -> bool:
-        """Fix one more batch of the oldest rows; False when there are none."""
+        """Fix one more batch of the oldest rows; False when there are none that may go."""
+        oldest = await self._store.unbatched(limit_rows=1, limit_bytes=_CONTENT_BYTES)
+        if not announced_part(oldest, key_of=self._key_of, announced=self._announced):
+            # Asked with each commit while the platform is away: a thousand rows would be read for nothing.
+            return False
         rows = await self._store.unbatched(limit_rows=BATCH_CHECKINS, limit_bytes=_CONTENT_BYTES)
         rows = tuple(await asyncio.to_thread(announced_part, rows, key_of=self._key_of, announced=self._announced))
         if not rows:

@@ -4,11 +4,11 @@ Holds what the pure stages are asked about: heads, tails, presences and devices.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from hub.broker.client import Delivery
+from hub.broker.inbox import Delivery
 from hub.ingest.bounds import Kept, passed
 from hub.ingest.directory import Directory, KnownDevice
 from hub.ingest.insist import Insist
@@ -20,6 +20,7 @@ from hub.ingest.verify import verify, without_ended
 from hub.model import DeviceState, QuarantineEntry
 from hub.store.ports import IngestStore
 from protocol.checkin import SealedCheckIn, hash_of
+from protocol.familiar import Familiar
 from protocol.presence import DevicePresence
 
 _LOG: Final = logging.getLogger(__name__)
@@ -27,10 +28,18 @@ _PRESENCES_MAX: Final = 65_536  # The broker lets only certified devices speak; 
 
 
 class Intake:
-    """The one judge of all messages, in the order of their arrival."""
+    """The one judge of all messages, in the order of their arrival.
 
-    def __init__(self, *, store: IngestStore, directory: Directory, insist: Insist) -> None:
+    Args:
+        settled: waits for the commit that is under way, whose rows the store does not show yet.
+    """
+
+    def __init__(
+        self, *, store: IngestStore, directory: Directory, insist: Insist, settled: Callable[[], Awaitable[None]]
+    ) -> None:
         self._store, self._directory, self._insist = store, directory, insist
+        self._settled = settled
+        self._familiar = Familiar()
         self._spools = Spools(())
         self._presences: dict[bytes, DevicePresence] = {}
         self._unplaced: dict[bytes, tuple[bytes, int, bytes]] = {}
@@ -60,7 +69,7 @@ class Intake:
         elif known.device.state is not DeviceState.ACTIVE:
             batch.refused[known.device.state] += 1
         else:
-            message = read_payload(leaf, delivery.payload)
+            message = read_payload(leaf, delivery.payload, parse=self._familiar.parse)
             if isinstance(message, CheckIns):
                 batch.received += len(message.entries)
                 await self._take_checkins(known, message, delivery.payload, batch)
@@ -78,7 +87,8 @@ class Intake:
 
     async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
         device = known.device
-        if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in message.entries):
+        kids = {entry.envelope.kid for entry in message.entries if isinstance(entry, SealedCheckIn)}
+        if not kids <= known.keys.keys():
             known = await self._insist.on(lambda: self._directory.look_again(device.device_id))
         parts = verify(message.entries, device_id=device.device_id, keys=known.keys)
         presence = self._presences.get(device.device_id)
@@ -120,14 +130,16 @@ class Intake:
         return False
 
     async def _apply(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> None:
-        if await self._no_room(spool, outcome, batch):
+        # Rows of a spool that is known need no room of their own.
+        more = outcome.quarantine or outcome.gap is not None or not spool.seq
+        if more and await self._no_room(spool, outcome, batch):
             return
         if outcome.seq != spool.seq:
             spool.move(seq=outcome.seq, hash_=outcome.hash)
             self._spools.keep(spool)
             self._spools.remember(spool, outcome.rows)
-        for row in outcome.rows:
-            self._directory.note_use(spool.device_id, row.kid)
+        for kid in dict.fromkeys([row.envelope.kid for row in outcome.rows]):
+            self._directory.note_use(spool.device_id, kid)
         batch.add(spool, outcome)
         device = spool.device_id.hex()
         if outcome.fork:
@@ -147,6 +159,7 @@ class Intake:
                 sealed: bytes | None = row.data
                 break
         else:
+            await self._settled()
             sealed = await self._insist.on(lambda: self._store.find_sealed(spool.device_id, spool.epoch, seq))
         if sealed is not None:
             detail = f"stored first, in conflict with {hash_of(second.data).hex()}"
@@ -164,6 +177,7 @@ class Intake:
 
     async def _passes(self, device_id: bytes, batch: MicroBatch, *, entries: int, gaps: int, epochs: int) -> bool:
         if entries or gaps:
+            await self._settled()
             kept = await self._insist.on(lambda: self._store.evidence(device_id))
             # What is full already stops nobody who adds nothing to it.
             if entries:
@@ -208,4 +222,5 @@ class Intake:
         return found
 
     async def _stored_hash(self, spool: Spool, seq: int) -> bytes | None:
+        await self._settled()
         return await self._insist.on(lambda: self._store.find_hash(spool.device_id, spool.epoch, seq))

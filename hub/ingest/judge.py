@@ -20,20 +20,20 @@ A FORK ends the message: the entry goes to quarantine, the device is stopped, no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from hub.ingest.verify import Genuine, Part, Poison
 from hub.model import Gap, QuarantineEntry
 from protocol.checkin import CheckIn, SealedCheckIn
 from protocol.limits import INT64_MAX
+from protocol.record import record
 
 FORK: Final = "fork"
 WRONG_PLACE: Final = "wrong_place"
 LATE: Final = "late"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Standing:
     """What the hub knows about a device and the spool (epoch) that a message belongs to."""
 
@@ -53,7 +53,7 @@ class Standing:
     """The lowest seq that the device says it still holds in this epoch; None if it has not said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Outcome:
     """What one message changes. A receipt at (`seq`, `hash`) is due unless it is a fork."""
 
@@ -108,7 +108,8 @@ def judge(parts: Sequence[Part], *, first: int, standing: Standing) -> Outcome:
     """The table above, entry by entry. `first` is the seq at which the message begins."""
     seq, hash_ = standing.seq, standing.hash
     any_prev = seq > 0 and seq not in standing.hashes
-    needed = needed_hashes(parts, first=first, seq=seq, hash_=hash_)
+    # Of use for what is not new only.
+    needed = needed_hashes(parts, first=first, seq=seq, hash_=hash_) if first <= seq else ()
     rows: list[SealedCheckIn] = []
     quarantine: list[QuarantineEntry] = []
     duplicates = 0

@@ -1,11 +1,20 @@
 """Delivery -> CheckIns | PresenceSaid | Refused. Stage 1 of ingest. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from protocol import topics
 from protocol.checkin import SealedCheckIn, decode_message, parse_checkin
 from protocol.errors import ProtocolError
 from protocol.presence import DevicePresence, decode_device_presence
+from protocol.record import record
+
+_TOPICS_MAX: Final = 16_384
+"""Each gate writes to five topics, again and again."""
+Parse = Callable[[bytes], SealedCheckIn]
+"""Raises ProtocolError for what is no check-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +26,7 @@ class Unreadable:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CheckIns:
     """What one device sent in one message; its 1 to 64 entries are parsed and not verified."""
 
@@ -40,6 +49,7 @@ class Refused:
     keep: bool
 
 
+@lru_cache(maxsize=_TOPICS_MAX)
 def read_topic(topic: str) -> tuple[bytes, str] | None:
     """Topic -> (device id of 8 bytes, last level), or None when it is no device's."""
     try:
@@ -48,11 +58,11 @@ def read_topic(topic: str) -> tuple[bytes, str] | None:
         return None
 
 
-def read_payload(leaf: str, payload: bytes) -> CheckIns | PresenceSaid | Refused:
-    """The payload of a device's topic, within the wire's limits."""
+def read_payload(leaf: str, payload: bytes, *, parse: Parse = parse_checkin) -> CheckIns | PresenceSaid | Refused:
+    """The payload of a device's topic, within the wire's limits. `parse` reads one check-in of a message."""
     try:
         if leaf == "checkins":
-            return CheckIns(entries=tuple(_read_entry(data) for data in decode_message(payload)))
+            return CheckIns(entries=tuple([_read_entry(data, parse) for data in decode_message(payload)]))
         if leaf == "presence":
             return PresenceSaid(presence=decode_device_presence(payload))
     except ProtocolError as error:
@@ -60,8 +70,8 @@ def read_payload(leaf: str, payload: bytes) -> CheckIns | PresenceSaid | Refused
     return Refused(reason="bad_topic", detail=leaf, keep=False)
 
 
-def _read_entry(data: bytes) -> SealedCheckIn | Unreadable:
+def _read_entry(data: bytes, parse: Parse) -> SealedCheckIn | Unreadable:
     try:
-        return parse_checkin(data)
+        return parse(data)
     except ProtocolError as error:
         return Unreadable(data=data, reason=error.reason, detail=str(error))

@@ -7,9 +7,10 @@ from hub.ingest.receive import Unreadable
 from protocol.checkin import CheckIn, SealedCheckIn, hash_of, verify_checkin
 from protocol.errors import SignatureError
 from protocol.keys import VerifyKey
+from protocol.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Genuine:
     """A check-in that this device's key signed, or that the signed one after it names by its hash.
 
@@ -62,6 +63,8 @@ def without_ended(parts: Sequence[Part], *, ended: frozenset[bytes], epoch: byte
     A device's check-ins come in order: whatever an older key signed is stored before the first by its successor. So
     what that key signs later is not the device's, whatever time it claims.
     """
+    if not ended:
+        return tuple(parts)
     return tuple(
         _poison(part.sealed, "ended_key", f"signed by key {part.sealed.kid.hex()}")
         if isinstance(part, Genuine)

@@ -12,9 +12,6 @@ import bench
 import report
 from result import TARGETS, Plot, Result, Row, read
 
-# Named here until they are written.
-UNWRITTEN = {"ingest", "ingest_latency", "drain", "fleet", "forward", "status"}
-
 
 def made(name: str = "scan_work", *, met: bool | None = True, kind: str | None = None) -> Result:
     return Result(
@@ -89,7 +86,7 @@ def test_a_plot_is_small_and_the_same_every_time(docs, kind):
 
 
 def test_every_target_has_its_bench():
-    assert TARGETS.keys() - set(bench.names()) == UNWRITTEN
+    assert TARGETS.keys() <= set(bench.names())
 
 
 def test_the_committed_report_is_what_its_figures_give(docs):

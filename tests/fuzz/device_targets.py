@@ -46,7 +46,8 @@ def _decoder(data: bytes) -> None:
 
 def _decoders():
     yield b"\x00" + wire.pack_hello(wire.Hello(seccomp=True))
-    yield b"\x01" + wire.pack_request(wire.Request(seq=7, width=640, height=480))
+    for effort in wire.Effort:
+        yield b"\x01" + wire.pack_request(wire.Request(seq=7, width=640, height=480, effort=effort))
     yield b"\x02" + wire.pack_answer(7, [])
     yield b"\x02" + wire.pack_answer(7, [b"GL1:ABC", b"", b"x" * 40])
 

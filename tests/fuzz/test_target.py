@@ -74,7 +74,16 @@ def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
 
 READS = re.compile(r"(parse|open|decode|read|unpack|inflate)(_|$)")
 INSIDE = {
-    *("read_masked", "read_configuration", "read_bytes", "read_url", "read_host", "read_csr", "read_chain"),
+    *(
+        "read_masked",
+        "read_configuration",
+        "read_bytes",
+        "read_strings",
+        "read_url",
+        "read_host",
+        "read_csr",
+        "read_chain",
+    ),
     *("read", "inflate", "unpack_changes"),
     "open_query",  # Its outside is `query-sealed`, its inside `query`; what is between is HPKE's.
 }

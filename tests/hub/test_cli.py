@@ -352,8 +352,17 @@ def test_the_rule_of_a_record_steers_no_terminal(registered, folder):
     assert "\x1b" not in out
 
 
-def test_the_brokers_first_file_lets_nobody_but_the_hub_do_anything(capsys):
-    assert main(["broker-security"]) == 0
-    security = json.loads(capsys.readouterr().out)
+def test_the_brokers_file_lets_nobody_but_the_hub_and_its_devices_do_anything(hub):
+    assert hub("init")[0] == 0
+    security = json.loads(hub("broker-security")[1])
     assert [client["username"] for client in security["clients"]] == ["hub"]
     assert security["defaultACLAccess"]["publishClientSend"] is False
+
+
+def test_the_brokers_file_has_every_device_but_revoked_ones(registered):
+    security = json.loads(registered("broker-security")[1])
+    assert [client["username"] for client in security["clients"]] == ["hub", DEVICE]
+    assert security["roles"][1]["rolename"] == f"{DEVICE}@mall"
+    assert registered("device", "revoke", "--id", DEVICE, "--reason", "stolen")[0] == 0
+    security = json.loads(registered("broker-security")[1])
+    assert [client["username"] for client in security["clients"]] == ["hub"]

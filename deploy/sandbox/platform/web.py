@@ -31,7 +31,8 @@ from protocol.limits import BATCH_BYTES
 from protocol.terms import Colour
 
 COSE = "application/cose"
-WALLET_BYTES = 4_096
+PAGES_BYTES = 1024 * 1024
+"""The colours of 100,000 people at once, as a story may ask for them."""
 NAME_CHARS = 64
 PAGE_ROWS = 5_000
 UINT63_MAX = 2**63 - 1
@@ -72,7 +73,7 @@ class Platform:
         api = web.Application(client_max_size=BATCH_BYTES)
         api.router.add_post("/v1/checkins", self._take_batch)
         api.router.add_routes(self._feed.routes())
-        site = web.Application(client_max_size=WALLET_BYTES)
+        site = web.Application(client_max_size=PAGES_BYTES)
         site.middlewares.append(_harden)
         site.router.add_get("/", self._front)
         site.router.add_get("/style.css", _style)

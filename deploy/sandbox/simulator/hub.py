@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import sqlite3
-from collections import deque
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from deploy.sandbox.simulator.loop import InlineConnection, SimLoop, open_inline
 from deploy.sandbox.simulator.platform import SimPlatform
 from deploy.sandbox.simulator.truth import Truth
 from deploy.sandbox.simulator.world import WallClock, World
-from hub.broker.client import Delivery
+from hub.broker.inbox import Delivery, Inbox
 from hub.broker.wire import Outgoing
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
@@ -228,7 +227,7 @@ class _Link:
 
     def __init__(self, world: World, *, broker: Broker, hub: SimHub) -> None:
         self._world, self._broker, self._hub = world, broker, hub
-        self._inbox: deque[Delivery] = deque()
+        self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
         self._up = False
@@ -263,13 +262,13 @@ class _Link:
 
     async def receive(self, *, messages_max: int, bytes_max: int, wait_s: float) -> list[Delivery]:
         """As `Broker` of `hub.ingest.loop`."""
-        del bytes_max
         if not self._inbox:
             self._arrived.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._arrived.wait()
-        return [self._inbox.popleft() for _ in range(min(messages_max, len(self._inbox)))]
+        now_s = self._world.now_us / 1_000_000
+        return self._inbox.take(messages_max=messages_max, bytes_max=bytes_max, now_s=now_s)
 
     def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         """The simulated broker lets any number be under way."""
@@ -295,7 +294,7 @@ class _Link:
     def _take(self, message: Message) -> None:
         if self._gone:
             return
-        self._inbox.append(
+        self._inbox.put(
             Delivery(
                 topic=message.topic,
                 payload=message.payload,

@@ -67,6 +67,24 @@ def broker():
     return FakeBroker()
 
 
+def test_a_broker_that_began_with_the_devices_is_told_nothing(broker):
+    security = initial_security({NORTH: "mall", SOUTH: "mall"})
+    broker.clients = {
+        client["username"]: [role["rolename"] for role in client["roles"]] for client in security["clients"]
+    }
+    broker.roles = {role["rolename"]: role["acls"] for role in security["roles"]}
+    broker.control.want({NORTH: "mall", SOUTH: "mall"})
+    broker.control.connected()
+    broker.answer()
+    assert broker.control.settled
+    told = FakeBroker()
+    told.control.connected()
+    told.control.want({NORTH: "mall", SOUTH: "mall"})
+    told.answer()
+    told.answer()
+    assert (told.clients, told.roles) == (broker.clients, broker.roles)
+
+
 def test_a_device_gets_its_own_topics_and_its_places(broker):
     broker.control.connected()
     broker.control.want({NORTH: "mall"})

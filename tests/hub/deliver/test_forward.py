@@ -303,3 +303,20 @@ async def test_nor_does_it_park_the_next_one_at_the_first_trouble(outbox, platfo
     platform.refuse = lambda batch: None
     await outbox.round(later_ms=30_000)
     assert platform.stored == gate.chain
+
+
+async def test_while_nothing_may_go_one_row_is_read_and_not_a_thousand(outbox, gate, monkeypatch):
+    """It looks after each commit, and a platform may be away for days."""
+    outbox.unannounced = {gate.key.public.kid}
+    await outbox.put(30)
+    read = []
+    unbatched = outbox.store.unbatched
+
+    async def counted(**limits):
+        rows = await unbatched(**limits)
+        read.extend(rows)
+        return rows
+
+    monkeypatch.setattr(outbox.store, "unbatched", counted)
+    await outbox.round()
+    assert len(read) == 1

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from hub.broker.client import Delivery
+from hub.broker.inbox import Delivery
 from hub.deliver.aggregate import aggregate
 from hub.health import Health, Metrics
 from hub.ingest.directory import Directory
@@ -115,6 +115,7 @@ class Site:
             self.broker.put(topic, payload)
         self.broker.published.clear()
         await self.ingest.step()
+        await self.ingest.settle()
         return self.receipts()
 
     def receipts(self):
