@@ -16,6 +16,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,9 @@ _RECEIVE_MAX: Final = 2048  # In flight: 35k messages/s (the broker's limit) tim
 _PACKET_BYTES_MAX: Final = 128 * 1024  # The largest message is 64 KiB; the rest is for topic and properties.
 _INBOX_BYTES: Final = 16 * 1024 * 1024
 _WRITE_BYTES: Final = 4 * 1024 * 1024
+PRESENCE_S: Final = 60.0
+"""How often we say again that we are there. Gates send nothing before they have heard it, and a broker may refuse or
+drop even a retained message. With 5,000 gates that is 83 messages a second."""
 
 
 class Route(enum.Flag):
@@ -67,6 +71,7 @@ class BrokerClient:
         on_ready: Callable[[], None] = lambda: None,
         inbox_messages: int = 4096,
         keep_alive_s: int = KEEP_ALIVE_S,
+        presence_s: float = PRESENCE_S,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._client_id = client_id
@@ -74,7 +79,7 @@ class BrokerClient:
         self._presence = presence
         self._route, self._on_side, self._on_ready = route, on_side, on_ready
         self._inbox_messages = inbox_messages
-        self._keep_alive_s = keep_alive_s
+        self._keep_alive_s, self._presence_s = keep_alive_s, presence_s
         self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._link: Link | None = None
@@ -170,12 +175,27 @@ class BrokerClient:
             self.generation += 1
             _LOG.info("broker_ready", extra={"connection": link.number})
             self._on_ready()
-            await link.stay_alive()
+            await self._stay(link, presence)
         finally:
             if self.ready:
                 link.write(session.publish(presence.offline) + session.disconnect())
             self._link = None
             await link.close()
+
+    async def _stay(self, link: Link, presence: Presence) -> None:
+        """Raises BrokerError when the connection ends."""
+        again = asyncio.create_task(self._say_again(link, presence))
+        try:
+            await link.stay_alive()
+        finally:
+            again.cancel()
+
+    async def _say_again(self, link: Link, presence: Presence) -> None:
+        # A broker that has no room for one more unanswered message is not helped by saying so.
+        with suppress(BrokerError):
+            while True:
+                await asyncio.sleep(self._presence_s)
+                link.write(link.session.publish(presence.online))
 
     def _take(self, link: Link, messages: list[Published]) -> None:
         arrived_s = time.monotonic()

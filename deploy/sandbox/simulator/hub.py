@@ -15,6 +15,7 @@ from deploy.sandbox.simulator.loop import InlineConnection, SimLoop, open_inline
 from deploy.sandbox.simulator.platform import SimPlatform
 from deploy.sandbox.simulator.truth import Truth
 from deploy.sandbox.simulator.world import WallClock, World
+from hub.broker.client import PRESENCE_S
 from hub.broker.inbox import Delivery, Inbox
 from hub.broker.wire import Outgoing
 from hub.deliver.aggregate import aggregate
@@ -289,7 +290,13 @@ class _Link:
     def _let_in(self, session: bytes) -> None:
         if self._connection is not None and not self._gone:
             self._up = True
-            self._broker.publish(self._connection, self._presence(session, online=True), 0)
+            self._say(self._connection, self._presence(session, online=True))
+
+    def _say(self, connection: Connection, presence: Message) -> None:
+        """As `BrokerClient`: at once, and again."""
+        if self._connection is connection and not self._gone:
+            self._broker.publish(connection, presence, 0)
+            self._world.after(PRESENCE_S * 1000, lambda: self._say(connection, presence))
 
     def _take(self, message: Message) -> None:
         if self._gone:

@@ -93,6 +93,14 @@ async def test_messages_come_and_go_and_the_farewell_is_orderly(eventually, clie
     assert await receive(client, wait_s=0.01) == []
 
 
+async def test_it_says_again_that_it_is_there(eventually, client_of, other):
+    """A broker may refuse or drop even a retained message, and gates send nothing before they have heard it."""
+    client = client_of(presence_s=0.1)
+    async with running(client):
+        await eventually(lambda: other.seen.count(("hub", b"on 1")) >= 3)
+        assert client.ready
+
+
 async def test_messages_not_acknowledged_hold_the_broker_back(eventually, client_of, other, monkeypatch):
     monkeypatch.setattr("hub.broker.client._RECEIVE_MAX", 10)
     client = client_of()
