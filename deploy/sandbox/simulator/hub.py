@@ -36,6 +36,7 @@ from protocol.receipt import open_receipt
 PERSONAL_H = 24
 _RESTART_MS = (500, 5_000)
 _RECONNECT_MS = (200, 2_000)
+_HANDSHAKE_MS = 15_000
 
 
 class SimHub:
@@ -254,6 +255,13 @@ class _Link:
             subscriptions=set(HUB_FILTERS),
         )
         self._broker.connect(self._connection)
+        self._world.after(_HANDSHAKE_MS, lambda tried=self._connection: self._give_up(tried))  # type: ignore[misc]
+
+    def _give_up(self, tried: Connection) -> None:
+        """A broker that does not let us in is left, as `BrokerClient` does."""
+        if self._connection is tried and not self._up and not self._gone:
+            self._broker.vanish(tried)
+            self._ended("not let in")
 
     def vanish(self) -> None:
         """The process is dead."""
