@@ -4,6 +4,7 @@ A child takes as long to start as the rest of the gate, on another core. So `run
 is made of; `commands.py` has this and every other command.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 1 failed, 2 what was given cannot be used."""
     given = list(sys.argv[1:] if argv is None else argv)
-    begun = _begin(given)
-    from device import commands
+    # What is imported stays: looking through it for garbage, now or ever, takes time and finds none.
+    gc.disable()
+    try:
+        begun = _begin(given)
+        from device import commands
 
+        gc.freeze()
+    finally:
+        gc.enable()
     return commands.main(given, begun=begun)
 
 
