@@ -14,12 +14,6 @@ from result import TARGETS, Plot, Result, Row, read
 
 # Named here until they are written.
 UNWRITTEN = {
-    "ingest",
-    "ingest_latency",
-    "drain",
-    "fleet",
-    "forward",
-    "status",
     "scan_work",
     "scan_empty",
     "scan_light",
