@@ -4,7 +4,7 @@ Holds what the pure stages are asked about: heads, tails, presences and devices.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,6 @@ from hub.ingest.verify import verify, without_ended
 from hub.model import DeviceState, QuarantineEntry
 from hub.store.ports import IngestStore
 from protocol.checkin import SealedCheckIn, hash_of
-from protocol.familiar import Familiar
 from protocol.presence import DevicePresence
 
 _LOG: Final = logging.getLogger(__name__)
@@ -28,18 +27,10 @@ _PRESENCES_MAX: Final = 65_536  # The broker lets only certified devices speak; 
 
 
 class Intake:
-    """The one judge of all messages, in the order of their arrival.
+    """The one judge of all messages, in the order of their arrival."""
 
-    Args:
-        settled: waits for the commit that is under way, whose rows the store does not show yet.
-    """
-
-    def __init__(
-        self, *, store: IngestStore, directory: Directory, insist: Insist, settled: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, *, store: IngestStore, directory: Directory, insist: Insist) -> None:
         self._store, self._directory, self._insist = store, directory, insist
-        self._settled = settled
-        self._familiar = Familiar()
         self._spools = Spools(())
         self._presences: dict[bytes, DevicePresence] = {}
         self._unplaced: dict[bytes, tuple[bytes, int, bytes]] = {}
@@ -69,7 +60,7 @@ class Intake:
         elif known.device.state is not DeviceState.ACTIVE:
             batch.refused[known.device.state] += 1
         else:
-            message = read_payload(leaf, delivery.payload, parse=self._familiar.parse)
+            message = read_payload(leaf, delivery.payload)
             if isinstance(message, CheckIns):
                 batch.received += len(message.entries)
                 await self._take_checkins(known, message, delivery.payload, batch)
@@ -87,8 +78,7 @@ class Intake:
 
     async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
         device = known.device
-        kids = {entry.envelope.kid for entry in message.entries if isinstance(entry, SealedCheckIn)}
-        if not kids <= known.keys.keys():
+        if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in message.entries):
             known = await self._insist.on(lambda: self._directory.look_again(device.device_id))
         parts = verify(message.entries, device_id=device.device_id, keys=known.keys)
         presence = self._presences.get(device.device_id)
@@ -130,16 +120,14 @@ class Intake:
         return False
 
     async def _apply(self, spool: Spool, outcome: Outcome, batch: MicroBatch) -> None:
-        # Rows of a spool that is known need no room of their own.
-        more = outcome.quarantine or outcome.gap is not None or not spool.seq
-        if more and await self._no_room(spool, outcome, batch):
+        if await self._no_room(spool, outcome, batch):
             return
         if outcome.seq != spool.seq:
             spool.move(seq=outcome.seq, hash_=outcome.hash)
             self._spools.keep(spool)
             self._spools.remember(spool, outcome.rows)
-        for kid in dict.fromkeys([row.envelope.kid for row in outcome.rows]):
-            self._directory.note_use(spool.device_id, kid)
+        for row in outcome.rows:
+            self._directory.note_use(spool.device_id, row.kid)
         batch.add(spool, outcome)
         device = spool.device_id.hex()
         if outcome.fork:
@@ -159,7 +147,6 @@ class Intake:
                 sealed: bytes | None = row.data
                 break
         else:
-            await self._settled()
             sealed = await self._insist.on(lambda: self._store.find_sealed(spool.device_id, spool.epoch, seq))
         if sealed is not None:
             detail = f"stored first, in conflict with {hash_of(second.data).hex()}"
@@ -177,7 +164,6 @@ class Intake:
 
     async def _passes(self, device_id: bytes, batch: MicroBatch, *, entries: int, gaps: int, epochs: int) -> bool:
         if entries or gaps:
-            await self._settled()
             kept = await self._insist.on(lambda: self._store.evidence(device_id))
             # What is full already stops nobody who adds nothing to it.
             if entries:
@@ -222,5 +208,4 @@ class Intake:
         return found
 
     async def _stored_hash(self, spool: Spool, seq: int) -> bytes | None:
-        await self._settled()
         return await self._insist.on(lambda: self._store.find_hash(spool.device_id, spool.epoch, seq))

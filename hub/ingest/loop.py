@@ -1,4 +1,4 @@
-"""The way of a message, in order. What arrives while one commit runs is judged meanwhile, and makes the next.
+"""The way of a message, in order. What arrived while the last commit ran makes the next micro-batch.
 
     take      all that has arrived, within the bounds of one batch
     receive   Delivery -> CheckIns | PresenceSaid | Refused             receive.py   ┐
@@ -7,8 +7,6 @@
     commit    one transaction; while the database fails, again and again
     answer    PUBACKs and receipts, both only now
 
-There is one commit at a time; whatever has to be read from the store while judging waits for it.
-
 While the database fails nothing is acknowledged, the inbox fills, the socket is no longer read, and the devices
 keep what they have.
 """
@@ -16,7 +14,6 @@ keep what they have.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final, Protocol
 
 from hub.broker.inbox import Delivery
@@ -25,7 +22,7 @@ from hub.health import Health, Metrics
 from hub.ingest.directory import Directory
 from hub.ingest.insist import Insist
 from hub.ingest.intake import Intake
-from hub.ingest.microbatch import CountRows, MicroBatch, Reached
+from hub.ingest.microbatch import CountRows, MicroBatch
 from hub.store.ports import IngestCommit, IngestStore
 from protocol import topics
 from protocol.keys import SigningKey
@@ -69,21 +66,14 @@ class Ingest:
         self._broker, self._store, self._key, self._insist = broker, store, key, insist
         self._count, self._stored, self._now_ms = count, stored, now_ms
         self._health, self._metrics = health, metrics
-        self._intake = Intake(store=store, directory=directory, insist=insist, settled=self.settle)
+        self._intake = Intake(store=store, directory=directory, insist=insist)
         self._refreshed_s = 0.0
-        self._finishing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Load what is stored, then batch after batch; ends only by cancellation or an error of ours."""
         await self.load()
-        try:
-            while True:
-                await self.step()
-        finally:
-            if self._finishing is not None:
-                self._finishing.cancel()
-                with suppress(BaseException):
-                    await self._finishing
+        while True:
+            await self.step()
 
     async def load(self) -> None:
         """Heads and devices, once before the first step."""
@@ -91,55 +81,23 @@ class Ingest:
         self._refreshed_s = asyncio.get_running_loop().time()
 
     async def step(self) -> None:
-        """One micro-batch, from taking to where its commit has begun; an idle half-second counts as one too."""
+        """One micro-batch, from taking to answering; an idle half-second counts as one too."""
         self._health.beat("ingest")
-        deliveries = await self._receive(wait_s=_IDLE_S)
-        if time.monotonic() - self._refreshed_s >= _IDLE_S:
-            await self.settle()
+        deliveries = await self._broker.receive(messages_max=_BATCH_MESSAGES, bytes_max=_BATCH_BYTES, wait_s=_IDLE_S)
+        if asyncio.get_running_loop().time() - self._refreshed_s >= _IDLE_S:
             await self._intake.refresh()
-            self._refreshed_s = time.monotonic()
+            self._refreshed_s = asyncio.get_running_loop().time()
         if not deliveries:
-            await self.settle()
             return
-        batch = MicroBatch()
-        await self._judge(deliveries, batch)
-        while self._finishing is not None and batch.messages < _BATCH_MESSAGES and batch.size_bytes < _BATCH_BYTES:
-            more = await self._receive(wait_s=0, batch=batch)
-            if not more:
-                await self.settle()
-                more = await self._receive(wait_s=0, batch=batch)
-            await self._judge(more, batch)
-        # Fixed now: while the commit runs, the next batch moves the spools on.
-        commit = batch.to_commit(received_ms=self._now_ms(), count=self._count)
-        reached = batch.reached()
-        await self.settle()
-        self._finishing = asyncio.create_task(self._finish(batch, commit, reached), name="ingest commit")
-
-    async def settle(self) -> None:
-        """Wait until the batch whose commit has begun is stored and answered. Raises what went wrong there."""
-        if self._finishing is not None:
-            # What waits may be cancelled without the commit.
-            await asyncio.shield(self._finishing)
-            self._finishing = None
-
-    async def _receive(self, *, wait_s: float, batch: MicroBatch | None = None) -> list[Delivery]:
-        messages, size = (batch.messages, batch.size_bytes) if batch else (0, 0)
-        return await self._broker.receive(
-            messages_max=_BATCH_MESSAGES - messages, bytes_max=_BATCH_BYTES - size, wait_s=wait_s
-        )
-
-    async def _judge(self, deliveries: list[Delivery], batch: MicroBatch) -> None:
+        batch = MicroBatch(messages=len(deliveries))
         for delivery in deliveries:
-            batch.take(delivery)
             await self._intake.take(delivery, batch)
-
-    async def _finish(self, batch: MicroBatch, commit: IngestCommit | None, reached: tuple[Reached, ...]) -> None:
-        """Commit, then answer."""
+        commit = batch.to_commit(received_ms=self._now_ms(), count=self._count)
         if commit is not None:
             await self._insist.on(lambda: self._commit(commit))
             self._stored()
-        self._broker.acknowledge(batch.deliveries)
-        self._answer(reached, arrived_s=batch.deliveries[0].arrived_s)
+        self._broker.acknowledge(deliveries)
+        self._answer(batch, arrived_s=deliveries[0].arrived_s)
         self._report(batch)
 
     async def _commit(self, commit: IngestCommit) -> None:
@@ -148,12 +106,12 @@ class Ingest:
         self._metrics.commit_seconds.observe(time.monotonic() - started_s)
         self._metrics.commit_rows.observe(len(commit.rows))
 
-    def _answer(self, reached: tuple[Reached, ...], *, arrived_s: float) -> None:
+    def _answer(self, batch: MicroBatch, *, arrived_s: float) -> None:
         """One receipt for each device, signed after the commit."""
         at_ms = self._now_ms()
         receipts = []
-        for device_id, epoch, seq, hash_ in reached:
-            receipt = Receipt(device=device_id, epoch=epoch, seq=seq, hash=hash_, at_ms=at_ms)
+        for device_id, spool in batch.receipts.items():
+            receipt = Receipt(device=device_id, epoch=spool.epoch, seq=spool.seq, hash=spool.hash, at_ms=at_ms)
             payload = seal_receipt(receipt, key=self._key)
             receipts.append(Outgoing(topic=topics.receipts(device_id), payload=payload))
         if receipts:

@@ -4,15 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hub.broker.inbox import Delivery
 from hub.ingest.judge import Outcome
 from hub.ingest.spools import Spool
 from hub.model import DeviceChange, DeviceState, Gap, MinuteCount, QuarantineEntry
 from hub.store.ports import IngestCommit
 from protocol.checkin import SealedCheckIn
 
-Reached = tuple[bytes, bytes, int, bytes]
-"""Device, epoch, seq and hash: how far a spool is stored with the batch, for its receipt."""
 CountRows = Callable[[Sequence[SealedCheckIn]], tuple[MinuteCount, ...]]
 
 
@@ -20,8 +17,7 @@ CountRows = Callable[[Sequence[SealedCheckIn]], tuple[MinuteCount, ...]]
 class MicroBatch:
     """Filled message by message, then committed whole, then answered."""
 
-    deliveries: list[Delivery] = field(default_factory=list)
-    size_bytes: int = 0
+    messages: int = 0
     received: int = 0
     duplicates: int = 0
     forks: int = 0
@@ -35,16 +31,6 @@ class MicroBatch:
     moved: dict[tuple[bytes, bytes], Spool] = field(default_factory=dict)
     receipts: dict[bytes, Spool] = field(default_factory=dict)
     """By device: at most one receipt each, at the spool's head when the batch is committed."""
-
-    @property
-    def messages(self) -> int:
-        """How many there are in it."""
-        return len(self.deliveries)
-
-    def take(self, delivery: Delivery) -> None:
-        """One more message, to be acknowledged with the batch."""
-        self.deliveries.append(delivery)
-        self.size_bytes += len(delivery.payload)
 
     def add(self, spool: Spool, outcome: Outcome) -> None:
         """What one message changed; its spool's head has moved already."""
@@ -70,10 +56,6 @@ class MicroBatch:
         """Nothing of a message can be judged: say how far its spool is stored."""
         self.stopped += 1
         self.receipts[spool.device_id] = spool
-
-    def reached(self) -> tuple[Reached, ...]:
-        """What the receipts are to say once the batch is stored."""
-        return tuple((spool.device_id, spool.epoch, spool.seq, spool.hash) for spool in self.receipts.values())
 
     def to_commit(self, *, received_ms: int, count: CountRows) -> IngestCommit | None:
         """Everything to be stored, in one transaction; None when nothing changes. Call it once."""

@@ -158,7 +158,9 @@ def receipt_before_the_commit(monkeypatch):
     async def mistaken(self, commit):
         for head in commit.heads:
             spool = self._intake._spools.get(head.device_id, head.epoch)
-            answer(self, ((head.device_id, head.epoch, spool.seq, spool.hash),), arrived_s=0.0)
+            batch = MicroBatch(messages=1)
+            batch.receipts[head.device_id] = spool
+            answer(self, batch, arrived_s=0.0)
         await step(self, commit)
 
     monkeypatch.setattr(Ingest, "_commit", mistaken)

@@ -115,7 +115,6 @@ class Site:
             self.broker.put(topic, payload)
         self.broker.published.clear()
         await self.ingest.step()
-        await self.ingest.settle()
         return self.receipts()
 
     def receipts(self):

@@ -1,6 +1,5 @@
 """Stories of the whole loop with a store in memory."""
 
-import asyncio
 import random
 
 import pytest
@@ -10,7 +9,6 @@ from hub.store.enrol_ports import StoredKey
 from hub.store.errors import HeadConflictError
 from protocol.checkin import GENESIS, encode_message, hash_of
 from protocol.keys import encode_key
-from protocol.receipt import open_receipt
 
 
 async def test_receipts_follow_the_commit(site, gate):
@@ -325,72 +323,3 @@ async def test_a_key_that_was_granted_a_moment_ago_signs_at_once(site, gate, mak
     assert site.store.ended == {}, "the older key ends after the commit, not before it"
     await site.ingest._intake.refresh()
     assert set(site.store.ended) == {older.public.kid}
-
-
-async def test_the_next_batch_is_judged_while_a_commit_runs_and_receipted_only_after_its_own(site, gate, monkeypatch):
-    """What the second batch moves on must not show in the receipt of the first."""
-    gate.make(4)
-    may_end, begun = asyncio.Event(), asyncio.Event()
-    commit = site.store.commit
-
-    async def slow(change):
-        begun.set()
-        await may_end.wait()
-        await commit(change)
-
-    monkeypatch.setattr(site.store, "commit", slow)
-    site.broker.put(gate.topic(), gate.message(1, 2))
-    await site.ingest.step()
-    await begun.wait()
-    site.broker.put(gate.topic(), gate.message(3, 4))
-    second = asyncio.create_task(site.ingest.step())
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert site.broker.waiting == []
-    assert (site.broker.published, site.broker.acknowledged) == ([], [])
-    may_end.set()
-    await second
-    await site.ingest.settle()
-    receipts = [open_receipt(each.payload, key=site.key.public) for each in site.broker.published]
-    assert [(each.seq, each.hash) for each in receipts] == [(2, hash_of(gate.chain[1])), (4, hash_of(gate.chain[3]))]
-    assert site.broker.acknowledged == [1, 2]
-    assert site.store.stored(gate) == gate.chain
-    assert [(change.heads[0].was_seq, change.heads[0].seq) for change in site.store.commits] == [(0, 2), (2, 4)]
-
-
-async def test_judging_waits_for_the_commit_before_it_asks_the_store(site, gate, monkeypatch):
-    """A fork of a row that is being committed: the row itself is evidence too, and only the store has it."""
-    gate.make(2)
-    twin = gate.copy()
-    twin.chain.pop()
-    twin.make(1, code=bytes(16))
-    may_end = asyncio.Event()
-    commit = site.store.commit
-
-    async def slow(change):
-        await may_end.wait()
-        await commit(change)
-
-    monkeypatch.setattr(site.store, "commit", slow)
-    site.broker.put(gate.topic(), gate.message(1, 2))
-    await site.ingest.step()
-    site.broker.put(gate.topic(), twin.message(2, 2))
-    second = asyncio.create_task(site.ingest.step())
-    await asyncio.sleep(0)
-    may_end.set()
-    await second
-    await site.ingest.settle()
-    assert sorted(entry.data for entry in site.store.quarantine) == sorted([gate.chain[1], twin.chain[1]])
-
-
-async def test_a_commit_that_goes_wrong_ends_the_loop(site, gate, monkeypatch):
-    async def conflict(_change):
-        raise HeadConflictError("a head is elsewhere")
-
-    monkeypatch.setattr(site.store, "commit", conflict)
-    gate.make(1)
-    site.broker.put(gate.topic(), gate.message(1, 1))
-    await site.ingest.step()
-    with pytest.raises(HeadConflictError):
-        await site.ingest.step()
-    assert site.broker.published == []
