@@ -33,8 +33,8 @@ _POINTS_ACROSS = 160
 _CHANGE = 25
 # No noise of a sensor in use reaches this.
 _CHANGE_MAX = 48
-# Noise of which half the differences lie above m exceeds six times m in one point of 20,000.
-_NOISE_FACTOR = 6
+# Noise of which half the differences lie above m exceeds five times m in one point of a thousand.
+_NOISE_FACTOR = 5
 _SAMPLE_EVERY = 8
 # One point in 400 has to change: a patch a third as wide as the smallest code that can be read.
 _POINTS_PER_CHANGE = 400
