@@ -72,7 +72,9 @@ def test_links_lead_to_headings(docs):
 
 @pytest.mark.parametrize("kind", ["distribution", "lines", "bars"])
 def test_a_plot_is_small_and_the_same_every_time(docs, kind):
-    pytest.importorskip("matplotlib", reason="MATPLOTLIB IS NOT INSTALLED, no plot was drawn: `deploy/setup proof` installs it")
+    pytest.importorskip(
+        "matplotlib", reason="MATPLOTLIB IS NOT INSTALLED, no plot was drawn: `deploy/setup proof` installs it"
+    )
     result = made(kind=kind)
     if kind == "bars":
         result.series["ours"][:] = [1.0, 3.0]
