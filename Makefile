@@ -29,6 +29,7 @@ lint: setup  ## Style, types and import rules
 
 chaos: setup  ## 10,000 seeded histories of a whole site in simulated time (SEEDS=, FIRST=): what broke says how to see it again
 	$(BIN)/gatelight-sandbox simulate --seed $(FIRST) --seeds $(SEEDS) --out docs/reliability/simulator.json
+	$(BIN)/python -m deploy.sandbox.simulator.report docs/reliability/simulator.json docs/reliability.md
 
 bench:  ## Speed and memory, beside baselines of the same run: docs/performance.md. BENCH="ingest scan_light", QUICK=1
 	@deploy/setup proof

@@ -97,7 +97,7 @@ class Faults:
             lambda: gate().doom(changes=round(between(0, 12)), power=likely(0.7)),
             lambda: self._renew_card(gate()),
             lambda: self._put_back_card(gate()),
-            lambda: self._jump(gate().clock.jump),
+            lambda: self._confuse(gate()),
             lambda: self._spoil(gate().disk),
             lambda: self._cut(gate().keys.device.hex()),
             lambda: hub.kill(power=False),
@@ -126,6 +126,11 @@ class Faults:
         ms = round(self._world.rng.choice((-1, 1)) * self._world.rng.choice((DAY_MS, 3_600_000, 90_000)))
         self._world.say("world", f"a clock jumps by {ms // 1000} s")
         jump(ms, noticed=self._world.likely(0.5))
+
+    def _confuse(self, gate: SimGate) -> None:
+        # What was used and has ended by a clock that is ahead, it may forget: nothing is asked of that.
+        gate.admitted.clear()
+        self._jump(gate.clock.jump)
 
     def _cut(self, client: str) -> None:
         broker = self._site.broker
@@ -186,7 +191,7 @@ class Faults:
         for path in gate.disk.folder.iterdir():
             path.unlink()
         gate.admitted.clear()
-        self._site.truth.excuse_spool(gate.keys.device, epoch, above=receipted, why="the card was taken out")
+        self._site.truth.card_taken_out(gate.keys.device, epoch, receipted=receipted)
 
     def _put_back_card(self, gate: SimGate) -> None:
         """An image of the card is taken; later the card is written from it: the same spool, as it was."""

@@ -56,6 +56,7 @@ class Truth:
         self._at_platform: dict[Place, bytes] = {}
         self._excused: dict[Place, str] = {}
         self._forkable: set[bytes] = set()
+        self._ended: set[tuple[bytes, bytes]] = set()
 
     @property
     def committed(self) -> int:
@@ -167,6 +168,11 @@ class Truth:
         """The one copy of a check-in was destroyed by hand."""
         self._excused.setdefault(place, why)
 
+    def card_taken_out(self, device: bytes, epoch: bytes, *, receipted: int) -> None:
+        """A gate has a new spool: nobody speaks of the old one any more, so no gap in it can be noticed either."""
+        self.excuse_spool(device, epoch, above=receipted, why="the card was taken out")
+        self._ended.add((device, epoch))
+
     def card_put_back(self, device: bytes, epoch: bytes, *, newest: int) -> None:
         """A gate's spool is an old one again: numbers above `newest` will be given twice, and the hub may find out."""
         self.excuse_spool(device, epoch, above=newest, why="the card was put back")
@@ -195,5 +201,8 @@ class Truth:
         return [
             place
             for place, why in self._excused.items()
-            if why == BACKUP and place not in self._at_platform and place[0] not in self._forkable
+            if why == BACKUP
+            and place not in self._at_platform
+            and place[0] not in self._forkable
+            and place[:2] not in self._ended
         ]

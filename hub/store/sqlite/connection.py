@@ -6,8 +6,8 @@ aiosqlite's threads costs tens of microseconds, so a step hands over all its row
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,14 @@ BUSY_S: Final = 5.0
 # secure_delete: forgotten personal data is overwritten, not only unlinked.
 _WRITER_PRAGMAS: Final = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
 _READER_PRAGMAS: Final = ("query_only = ON",)
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreWriteError(f"the database refused {what}: {error}") from error
 
 
 class Connections:
@@ -58,10 +66,8 @@ class Connections:
         Raises:
             StoreWriteError: SQLite refused.
         """
-        try:
+        with _refusals("a query"):
             return [tuple(row) for row in await self._reader.execute_fetchall(sql, parameters)]
-        except sqlite3.Error as error:
-            raise StoreWriteError(f"the database refused a query: {error}") from error
 
     def note_registry_change(self) -> None:
         """This process has committed a change of the registry."""
@@ -74,13 +80,15 @@ class Connections:
         the registry count, or each micro-batch of check-ins would make everybody load the devices again.
         """
         async with self._writing:
-            rows = await self._writer.execute_fetchall("PRAGMA data_version")
+            with _refusals("a question"):
+                rows = await self._writer.execute_fetchall("PRAGMA data_version")
         return int(next(iter(rows))[0]) + self._registry_changes
 
     async def truncate_wal(self) -> None:
         """Move everything from the WAL into the database and empty it, as far as readers allow."""
         async with self._writing:
-            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            with _refusals("a checkpoint"):
+                await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Close both connections; the writer last, so that it empties the WAL."""
