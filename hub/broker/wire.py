@@ -14,6 +14,7 @@ Order of a connection (MQTT 5.0 §3, §4):
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 import mqtt5
@@ -88,7 +89,8 @@ class MqttSession:
         self._receive_max = receive_max
         self._packet_bytes_max = packet_bytes_max
         self._rest = b""
-        self._unacknowledged: set[int] = set()
+        self._unacknowledged: dict[int, bool] = {}
+        """Packet ids in the order in which they came, and whether their messages are done with."""
         self._own_packet_id = 0
         self._published: set[int] = set()
         self._publish_max = 0
@@ -139,10 +141,16 @@ class MqttSession:
         ).write()
 
     def acknowledge(self, packet_ids: Iterable[int]) -> bytes:
-        """All PUBACKs as one write, in the order of the messages (MQTT 5.0 §4.6)."""
-        ids = list(packet_ids)
-        self._unacknowledged.difference_update(ids)
-        return b"".join([mqtt5.PubAckPacket(packet_id).write() for packet_id in ids])
+        """These messages are done with. Gives all PUBACKs that are due, as one write.
+
+        They leave in the order in which the messages came (MQTT 5.0 §4.6): what is done early waits for those before.
+        """
+        for packet_id in packet_ids:
+            self._unacknowledged[packet_id] = True
+        due = list(takewhile(self._unacknowledged.__getitem__, self._unacknowledged))
+        for packet_id in due:
+            del self._unacknowledged[packet_id]
+        return b"".join([mqtt5.PubAckPacket(packet_id).write() for packet_id in due])
 
     @staticmethod
     def ping() -> bytes:
@@ -233,7 +241,7 @@ class MqttSession:
                 raise BrokerError("protocol_error", "a packet id that is in use, or is 0 (MQTT 5.0 §2.2.1)")
             # More than our receive maximum is let pass: Mosquitto 2.0 sends that after many PUBACKs in one
             # write. The packet ids bound it, and whoever holds the inbox stops reading when it is full.
-            self._unacknowledged.add(packet_id)
+            self._unacknowledged[packet_id] = False
         return Published(topic=packet.topic, payload=packet.payload, packet_id=packet_id)
 
     def _published_answer(self, packet: mqtt5.PubAckPacket) -> None:

@@ -82,6 +82,22 @@ def test_messages_come_in_order_and_wait_for_their_acknowledgement():
     assert made.unacknowledged == 0
 
 
+def test_what_is_done_early_is_acknowledged_in_the_order_in_which_it_came():
+    """MQTT 5.0 §4.6. A look-up is done at once, and a live gate's message before one of a long backlog."""
+    made = ready()
+    made.receive(b"".join(publish(n) for n in (3, 1, 2)))
+    assert made.acknowledge([2]) == b""
+    assert made.acknowledge([1]) == b""
+    assert made.unacknowledged == 3
+    data, ids = memoryview(made.acknowledge([3])), []
+    while data:
+        packet, used = mqtt5.read(data)
+        ids.append(packet.packet_id)
+        data = data[used:]
+    assert ids == [3, 1, 2]
+    assert made.unacknowledged == 0
+
+
 def test_a_broker_that_overshoots_our_receive_maximum_is_borne():
     made = ready()
     assert len(made.receive(b"".join(publish(n) for n in range(1, 9)))) == 8
