@@ -33,8 +33,8 @@ _PACKET_BYTES_MAX: Final = 128 * 1024  # The largest message is 64 KiB; the rest
 _INBOX_BYTES: Final = 16 * 1024 * 1024
 _WRITE_BYTES: Final = 4 * 1024 * 1024
 PRESENCE_S: Final = 60.0
-"""How often we say again that we are there. Gates send nothing before they have heard it, and a broker may refuse or
-drop even a retained message. With 5,000 gates that is 83 messages a second."""
+"""How often we say again that we are there. Gates send nothing before they have heard it, and a broker with a full
+queue drops even a retained message. With 5,000 gates that is 83 messages a second."""
 
 
 class Route(enum.Flag):

@@ -97,7 +97,7 @@ class Faults:
             lambda: gate().doom(changes=round(between(0, 12)), power=likely(0.7)),
             lambda: self._renew_card(gate()),
             lambda: self._put_back_card(gate()),
-            lambda: self._confuse(gate()),
+            lambda: self._jump(gate().clock.jump),
             lambda: self._spoil(gate().disk),
             lambda: self._cut(gate().keys.device.hex()),
             lambda: hub.kill(power=False),
@@ -126,11 +126,6 @@ class Faults:
         ms = round(self._world.rng.choice((-1, 1)) * self._world.rng.choice((DAY_MS, 3_600_000, 90_000)))
         self._world.say("world", f"a clock jumps by {ms // 1000} s")
         jump(ms, noticed=self._world.likely(0.5))
-
-    def _confuse(self, gate: SimGate) -> None:
-        # What was used and has ended by a clock that is ahead, it may forget: nothing is asked of that.
-        gate.admitted.clear()
-        self._jump(gate.clock.jump)
 
     def _cut(self, client: str) -> None:
         broker = self._site.broker

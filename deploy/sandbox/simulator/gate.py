@@ -119,6 +119,9 @@ class SimGate:
     def boot(self) -> None:
         """The process starts; when it cannot, it is started again later."""
         self.disk.power_up()
+        if self.clock.most_ahead_ms:
+            # What had ended by a clock that was ahead is not found again after a start.
+            self.admitted.clear()
         try:
             spool = Spool.open(
                 self.disk.folder / "spool.db",

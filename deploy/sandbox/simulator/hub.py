@@ -250,7 +250,7 @@ class _Link:
             will=self._presence(session, online=False),
             on_up=lambda: self._let_in(session),
             on_message=self._take,
-            on_ack=lambda _number, _ok: None,
+            on_ack=self._acknowledged,
             on_end=self._ended,
             subscriptions=set(HUB_FILTERS),
         )
@@ -303,7 +303,7 @@ class _Link:
     def _say(self, connection: Connection, presence: Message) -> None:
         """As `BrokerClient`: at once, and again."""
         if self._connection is connection and not self._gone:
-            self._broker.publish(connection, presence, 0)
+            self._broker.publish(connection, presence, 1)
             self._world.after(PRESENCE_S * 1000, lambda: self._say(connection, presence))
 
     def _take(self, message: Message) -> None:
@@ -319,6 +319,12 @@ class _Link:
             )
         )
         self._arrived.set()
+
+    def _acknowledged(self, _number: int, ok: bool) -> None:  # noqa: FBT001 -- called by position
+        """As `MqttSession`: a broker that refuses our presence is left."""
+        if not ok and self._connection is not None:
+            self._broker.vanish(self._connection)
+            self._ended("refused")
 
     def _ended(self, _why: str) -> None:
         self._up, self._connection = False, None

@@ -94,7 +94,7 @@ async def test_messages_come_and_go_and_the_farewell_is_orderly(eventually, clie
 
 
 async def test_it_says_again_that_it_is_there(eventually, client_of, other):
-    """A broker may refuse or drop even a retained message, and gates send nothing before they have heard it."""
+    """A broker may drop even a retained message, and gates send nothing before they have heard it."""
     client = client_of(presence_s=0.1)
     async with running(client):
         await eventually(lambda: other.seen.count(("hub", b"on 1")) >= 3)
