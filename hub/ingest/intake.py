@@ -1,11 +1,12 @@
-"""Delivery + what is known -> one message's part of a micro-batch: receive, verify and judge in order.
+"""Deliveries + what is known -> a micro-batch: receive, verify and judge.
 
 Holds what the pure stages are asked about: heads, tails, presences and devices.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from hub.broker.inbox import Delivery
@@ -16,14 +17,25 @@ from hub.ingest.judge import FORK, Outcome, Standing, find_place, judge, needed_
 from hub.ingest.microbatch import MicroBatch
 from hub.ingest.receive import CheckIns, PresenceSaid, Refused, read_payload, read_topic
 from hub.ingest.spools import Spool, Spools
-from hub.ingest.verify import verify, without_ended
+from hub.ingest.verify import Part, verify, vouched_before, without_ended
 from hub.model import DeviceState, QuarantineEntry
 from hub.store.ports import IngestStore
 from protocol.checkin import SealedCheckIn, hash_of
+from protocol.familiar import Familiar
 from protocol.presence import DevicePresence
+from protocol.record import record
 
 _LOG: Final = logging.getLogger(__name__)
 _PRESENCES_MAX: Final = 65_536  # The broker lets only certified devices speak; of more, the later are not kept.
+
+
+@record
+class _Message:
+    """What a device said, not yet verified."""
+
+    device_id: bytes
+    payload: bytes
+    said: CheckIns | PresenceSaid | Refused
 
 
 class Intake:
@@ -31,6 +43,7 @@ class Intake:
 
     def __init__(self, *, store: IngestStore, directory: Directory, insist: Insist) -> None:
         self._store, self._directory, self._insist = store, directory, insist
+        self._familiar = Familiar()
         self._spools = Spools(())
         self._presences: dict[bytes, DevicePresence] = {}
         self._unplaced: dict[bytes, tuple[bytes, int, bytes]] = {}
@@ -45,42 +58,78 @@ class Intake:
         """See what other processes changed in the registry."""
         await self._insist.on(self._directory.refresh)
 
-    async def take(self, delivery: Delivery, batch: MicroBatch) -> None:
+    async def take(self, deliveries: Iterable[Delivery], batch: MicroBatch) -> None:
+        """All that has arrived: read, then verified from the last to the first, then judged in order."""
+        messages = [message for delivery in deliveries if (message := self._read(delivery, batch)) is not None]
+        verified = await self._verify(messages)
+        for message, parts in zip(messages, verified, strict=True):
+            await self._judge(message, parts, batch)
+
+    def _read(self, delivery: Delivery, batch: MicroBatch) -> _Message | None:
         """Who says it, may they, and is it a message at all."""
         from_topic = read_topic(delivery.topic)
         if from_topic is None:
             batch.refused["bad_topic"] += 1
-            return
+            return None
         device_id, leaf = from_topic
+        # Presence of unregistered devices too: they may be registered while they are connected.
+        if leaf != "presence" and self._active(device_id, batch) is None:
+            return None
+        said = read_payload(leaf, delivery.payload, parse=self._familiar.parse)
+        if leaf == "presence" and not isinstance(said, PresenceSaid):
+            batch.refused["bad_presence"] += 1
+            return None
+        return _Message(device_id=device_id, payload=delivery.payload, said=said)
+
+    def _active(self, device_id: bytes, batch: MicroBatch) -> KnownDevice | None:
+        """The device; None, and counted, if nothing that it says is stored."""
         known = self._directory.find(device_id)
-        if leaf == "presence":
-            self._take_presence(device_id, delivery.payload, batch)
-        elif known is None:
+        if known is None:
             batch.refused["unknown_device"] += 1
         elif known.device.state is not DeviceState.ACTIVE:
             batch.refused[known.device.state] += 1
-        else:
-            message = read_payload(leaf, delivery.payload)
-            if isinstance(message, CheckIns):
-                batch.received += len(message.entries)
-                await self._take_checkins(known, message, delivery.payload, batch)
-            elif isinstance(message, Refused):
-                await self._refuse(device_id, message, delivery.payload, batch)
+            return None
+        return known
 
-    def _take_presence(self, device_id: bytes, payload: bytes, batch: MicroBatch) -> None:
-        """Kept for unregistered devices too: they may be registered while they are connected."""
-        message = read_payload("presence", payload)
-        if isinstance(message, PresenceSaid):
+    async def _verify(self, messages: Sequence[_Message]) -> Iterable[tuple[Part, ...]]:
+        """The parts of each message; none of one that is no check-ins.
+
+        What a device sent in many messages is one run of its chain: it costs one signature check, as if it had come in
+        one. So the more there is to do, the less each check-in costs.
+        """
+        vouched: dict[bytes, bytes | None] = {}
+        verified: list[tuple[Part, ...]] = []
+        for message in reversed(messages):
+            device_id, said = message.device_id, message.said
+            known = self._directory.find(device_id)
+            if known is None or not isinstance(said, CheckIns):
+                verified.append(())
+                continue
+            if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in said.entries):
+                known = await self._insist.on(partial(self._directory.look_again, device_id))
+            parts = verify(said.entries, device_id=device_id, keys=known.keys, vouched=vouched.get(device_id))
+            vouched[device_id] = vouched_before(parts)
+            verified.append(parts)
+        return reversed(verified)
+
+    async def _judge(self, message: _Message, parts: tuple[Part, ...], batch: MicroBatch) -> None:
+        device_id, said = message.device_id, message.said
+        if isinstance(said, PresenceSaid):
             if device_id in self._presences or len(self._presences) < _PRESENCES_MAX:
-                self._presences[device_id] = message.presence
-        else:
-            batch.refused["bad_presence"] += 1
+                self._presences[device_id] = said.presence
+            return
+        # What came before in this batch may have stopped it.
+        known = self._active(device_id, batch)
+        if known is not None and isinstance(said, CheckIns):
+            batch.received += len(said.entries)
+            await self._take_checkins(known, parts, message.payload, batch)
+        elif known is not None and isinstance(said, Refused):
+            await self._refuse(device_id, said, message.payload, batch)
 
-    async def _take_checkins(self, known: KnownDevice, message: CheckIns, payload: bytes, batch: MicroBatch) -> None:
+    async def _take_checkins(
+        self, known: KnownDevice, parts: tuple[Part, ...], payload: bytes, batch: MicroBatch
+    ) -> None:
         device = known.device
-        if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in message.entries):
-            known = await self._insist.on(lambda: self._directory.look_again(device.device_id))
-        parts = verify(message.entries, device_id=device.device_id, keys=known.keys)
         presence = self._presences.get(device.device_id)
         current_epoch = presence.epoch if presence else self._spools.latest_epoch(device.device_id)
         place = find_place(parts, current_epoch=current_epoch)
@@ -129,7 +178,6 @@ class Intake:
         for row in outcome.rows:
             self._directory.note_use(spool.device_id, row.kid)
         batch.add(spool, outcome)
-        device = spool.device_id.hex()
         if outcome.fork:
             entry = outcome.quarantine[-1]
             self._stop(spool.device_id, f"{FORK}: {entry.detail}", batch)
@@ -137,7 +185,7 @@ class Intake:
         if outcome.gap is not None:
             gap = outcome.gap
             self._spools.note(gap)
-            _LOG.error("gap", extra={"device": device, "from_seq": gap.from_seq, "to_seq": gap.to_seq})
+            _LOG.error("gap", extra={"device": gap.device_id.hex(), "from_seq": gap.from_seq, "to_seq": gap.to_seq})
 
     async def _keep_the_first(self, spool: Spool, second: QuarantineEntry, batch: MicroBatch) -> None:
         """The row with which a fork conflicts, or which it does not continue: retention erases the row itself."""
@@ -159,7 +207,9 @@ class Intake:
         """
         entries = 0 if outcome.fork else len(outcome.quarantine)
         gaps = 0 if outcome.gap is None else 1
-        epochs = 0 if outcome.seq == spool.seq else self._spools.epochs_with(spool)
+        epochs = 0 if outcome.seq == spool.seq or spool in self._spools else self._spools.epochs_with(spool)
+        if not (entries or gaps or epochs):
+            return False
         return await self._passes(spool.device_id, batch, entries=entries, gaps=gaps, epochs=epochs)
 
     async def _passes(self, device_id: bytes, batch: MicroBatch, *, entries: int, gaps: int, epochs: int) -> bool:

@@ -1,9 +1,9 @@
 """The way of a message, in order. What arrived while the last commit ran makes the next micro-batch.
 
     take      all that has arrived, within the bounds of one batch
-    receive   Delivery -> CheckIns | PresenceSaid | Refused             receive.py   ┐
-    verify    CheckIns -> Genuine | Poison                              verify.py    ├ each message: intake.py
-    judge     what is known + message -> Outcome                        judge.py     ┘
+    receive   each Delivery -> CheckIns | PresenceSaid | Refused        receive.py   ┐
+    verify    each CheckIns -> Genuine | Poison, the newest first       verify.py    ├ all of the batch: intake.py
+    judge     what is known + each message -> Outcome, in order         judge.py     ┘
     commit    one transaction; while the database fails, again and again
     answer    PUBACKs and receipts, both only now
 
@@ -90,8 +90,7 @@ class Ingest:
         if not deliveries:
             return
         batch = MicroBatch(messages=len(deliveries))
-        for delivery in deliveries:
-            await self._intake.take(delivery, batch)
+        await self._intake.take(deliveries, batch)
         commit = batch.to_commit(received_ms=self._now_ms(), count=self._count)
         if commit is not None:
             await self._insist.on(lambda: self._commit(commit))

@@ -68,9 +68,13 @@ class Spools:
         """The epoch of the device's head that moved last."""
         return self._latest.get(device_id)
 
+    def __contains__(self, spool: Spool) -> bool:
+        """Whether it is kept already."""
+        return (spool.device_id, spool.epoch) in self._spools
+
     def epochs_with(self, spool: Spool) -> int:
         """How many spools of this device are kept when this one is."""
-        return self._epochs[spool.device_id] + ((spool.device_id, spool.epoch) not in self._spools)
+        return self._epochs[spool.device_id] + (spool not in self)
 
     def keep(self, spool: Spool) -> None:
         """Remember a spool whose head moved."""

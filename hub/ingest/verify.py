@@ -35,9 +35,15 @@ Part = Genuine | Poison
 
 
 def verify(
-    entries: Sequence[SealedCheckIn | Unreadable], *, device_id: bytes, keys: Mapping[bytes, VerifyKey]
+    entries: Sequence[SealedCheckIn | Unreadable],
+    *,
+    device_id: bytes,
+    keys: Mapping[bytes, VerifyKey],
+    vouched: bytes | None = None,
 ) -> tuple[Part, ...]:
     """What is believed of a message, in its order, with as few signature checks as its chain allows.
+
+    `vouched` is the hash that something genuine after the message names: `vouched_before` of the same device's next.
 
     From the last entry back to the first:
 
@@ -45,16 +51,21 @@ def verify(
     2. It names one of the keys, and the id, of the device whose topic it came by (`unknown_key`, `wrong_device`).
     3. The genuine entry after it names it by its hash, or else its own signature is right (`bad_signature`).
 
-    So a sound message costs one signature check, and after a wrong one the next entry stands for itself.
+    So a run of sound messages costs one signature check, and after a wrong one the next entry stands for itself.
     """
     parts: list[Part] = []
-    vouched: bytes | None = None
     for entry in reversed(entries):
         part = _verify_one(entry, device_id=device_id, keys=keys, vouched=vouched)
         vouched = part.sealed.checkin.prev if isinstance(part, Genuine) else None
         parts.append(part)
     parts.reverse()
     return tuple(parts)
+
+
+def vouched_before(parts: Sequence[Part]) -> bytes | None:
+    """The hash of the check-in before these, if the first of them is genuine and so vouches for it."""
+    first = parts[0] if parts else None
+    return first.sealed.checkin.prev if isinstance(first, Genuine) else None
 
 
 def without_ended(parts: Sequence[Part], *, ended: frozenset[bytes], epoch: bytes, seq: int) -> tuple[Part, ...]:

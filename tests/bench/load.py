@@ -29,7 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from deploy.sandbox.layout import Size, lay_out
+from deploy.sandbox.layout import Size, Surroundings, lay_out
 from hub.broker.access import initial_security
 from hub.config import HubConfig
 from hub.config import load as load_config
@@ -127,7 +127,7 @@ class Site:
     def __init__(self, folder: Path, *, gates: int, platform: bool = False) -> None:
         self.folder, self.gates = folder, gates
         self._at_end = ExitStack()
-        self.layout = lay_out(folder / "site", size=Size(gates=0), now=dt.datetime.now(dt.UTC))
+        self.layout = lay_out(folder / "site", size=Size(gates=0), now=dt.datetime.now(dt.UTC), around=Surroundings())
         self.config = load_config(self.layout.hub_config)
         self.certificates = folder / "certificates"
         self._with_platform = platform

@@ -22,7 +22,7 @@ from pathlib import Path
 from load import Child, Group, Identity, Load, Spent, issue, wait_for_port
 
 from deploy.sandbox.configs import HOST
-from deploy.sandbox.layout import Layout, Size, lay_out
+from deploy.sandbox.layout import Layout, Size, Surroundings, lay_out
 from hub.config import load as load_config
 
 HERE = Path(__file__).with_name("peers")
@@ -46,7 +46,9 @@ class Ground:
 
     def __init__(self, folder: Path, *, gates: int) -> None:
         self.folder, self.gates = folder, gates
-        self.layout: Layout = lay_out(folder / "site", size=Size(gates=0), now=dt.datetime.now(dt.UTC))
+        self.layout: Layout = lay_out(
+            folder / "site", size=Size(gates=0), now=dt.datetime.now(dt.UTC), around=Surroundings()
+        )
         config = load_config(self.layout.hub_config)
         self.port, self.ca, self.certificates = config.broker.port, config.broker.ca, folder / "certificates"
         issue(config, ["peer", *(Identity(number).name for number in range(gates))], self.certificates)

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+import hub.ingest.verify as stage
 from hub.model import DeviceState
 from hub.store.enrol_ports import StoredKey
 from hub.store.errors import HeadConflictError
+from protocol import familiar
 from protocol.checkin import GENESIS, encode_message, hash_of
 from protocol.keys import encode_key
 
@@ -54,6 +56,44 @@ async def test_many_messages_are_one_commit_and_one_receipt_a_device(site, gate,
     assert {device: receipt.seq for device, receipt in receipts.items()} == {gate.device: 9, other.device: 2}
     assert site.broker.acknowledged == [1, 2, 3, 4]
     assert len(site.store.commits[0].heads) == 2
+
+
+async def test_what_a_device_sent_one_by_one_costs_one_signature_check(site, gate, make_gate, monkeypatch):
+    other = make_gate("other")
+    site.store.register(other)
+    await site.ingest.load()
+    gate.make(5)
+    other.make(2)
+    checked = []
+    real = stage.verify_checkin
+    monkeypatch.setattr(stage, "verify_checkin", lambda entry, key: (checked.append(entry.data), real(entry, key=key)))
+    ones = [(gate.topic(), gate.message(seq, seq)) for seq in range(1, 6)]
+    await site.run(*ones[:2], (other.topic(), other.message(1, 1)), *ones[2:], (other.topic(), other.message(2, 2)))
+    assert set(checked) == {gate.chain[-1], other.chain[-1]}
+    assert len(checked) == 2
+    assert site.store.stored(gate) == gate.chain
+    assert site.store.stored(other) == other.chain
+
+
+async def test_a_wrong_signature_in_a_later_message_costs_the_earlier_ones_nothing(site, gate):
+    gate.make(3)
+    rotten = gate.chain[2][:-1] + bytes([gate.chain[2][-1] ^ 1])
+    receipts = await site.run(
+        (gate.topic(), gate.message(1, 1)), (gate.topic(), gate.message(2, 2)), (gate.topic(), encode_message([rotten]))
+    )
+    assert receipts[gate.device].seq == 3
+    assert site.store.stored(gate) == gate.chain[:2]
+    assert site.metric("quarantined_total", reason="bad_signature") == 1
+
+
+async def test_a_gates_check_ins_are_read_by_the_pattern_of_one_before(site, gate, monkeypatch):
+    read = []
+    real = familiar.parse_checkin
+    monkeypatch.setattr(familiar, "parse_checkin", lambda data: (read.append(data), real(data))[1])
+    gate.make(64)
+    await site.run((gate.topic(), gate.message(1, 64)))
+    assert site.store.stored(gate) == gate.chain
+    assert len(read) < 30
 
 
 async def test_a_resend_is_received_again_without_a_commit(site, gate):

@@ -2,6 +2,7 @@ import pytest
 
 import hub.ingest.verify as stage
 from hub.ingest.verify import Genuine, Poison
+from protocol.checkin import hash_of
 
 
 def broken(data: bytes) -> bytes:
@@ -46,6 +47,28 @@ def test_an_altered_entry_in_the_middle_is_poison_alone(gate, parts_of, checks):
     parts = parts_of(gate, entries)
     assert [isinstance(part, Poison) for part in parts] == [False, False, True, False, False, False]
     assert len(checks) == 3
+
+
+def test_the_next_message_vouches_for_the_one_before(gate, parts_of, checks):
+    gate.make(4)
+    later = parts_of(gate, gate.chain[2:])
+    assert stage.vouched_before(later) == hash_of(gate.chain[1])
+    earlier = parts_of(gate, gate.chain[:2], vouched=stage.vouched_before(later))
+    assert [type(part) for part in earlier + later] == [Genuine] * 4
+    assert len(checks) == 1
+
+
+def test_nothing_and_poison_vouch_for_nobody(gate, parts_of):
+    gate.make(2)
+    assert stage.vouched_before(()) is None
+    assert stage.vouched_before(parts_of(gate, [broken(gate.chain[1])])) is None
+
+
+def test_what_another_hash_is_vouched_for_has_its_own_signature_checked(gate, parts_of, checks):
+    gate.make(2)
+    (part,) = parts_of(gate, [broken(gate.chain[0])], vouched=hash_of(gate.chain[0]))
+    assert part.reason == "bad_signature"
+    assert len(checks) == 1
 
 
 def test_an_unreadable_entry_vouches_for_nothing(gate, parts_of, checks):
