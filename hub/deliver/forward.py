@@ -38,6 +38,8 @@ _PARKED_MS: Final = 3_600_000
 _TRIES: Final = 8
 _LATELY_MS: Final = 120_000
 _PROBE_MS: Final = 30_000
+_LINGER_S: Final = 0.05
+"""What is stored meanwhile goes along: ingest commits hundreds of times a second, and each look asks the database."""
 
 
 class Forward:
@@ -115,6 +117,7 @@ class Forward:
         finally:
             woken.cancel()
         self._land()
+        await asyncio.sleep(_LINGER_S)
 
     def _land(self) -> None:
         for batch_id, flight in list(self._flights.items()):

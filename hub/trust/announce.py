@@ -104,7 +104,7 @@ class Announce:
         """Tell of each key; returns how many the platform has not taken. Raises StoreError."""
         untold = told = 0
         waiting = await self._store.keys_to_announce(limit=_AT_ONCE)
-        for stored in waiting:
+        for at, stored in enumerate(waiting):
             sealed = self._sealed(stored)
             if sealed is None:
                 continue
@@ -113,10 +113,13 @@ class Announce:
                 await self._source.put_device_key(stored.kid, sealed)
             except PlatformError as error:
                 _LOG.warning("key_not_announced", extra={"kid": stored.kid.hex(), "what": str(error)})
-                if isinstance(error, PlatformRefusedError):
-                    self._refused_ms.setdefault(stored.kid, self._now_ms())
-                else:
-                    self._refused_ms.pop(stored.kid, None)
+                if not isinstance(error, PlatformRefusedError):
+                    # It is away. Whether it refuses the others is not known any more either.
+                    for other in waiting[at:]:
+                        self._refused_ms.pop(other.kid, None)
+                    untold += len(waiting) - at
+                    break
+                self._refused_ms.setdefault(stored.kid, self._now_ms())
                 untold += 1
                 continue
             await self._store.mark_key_announced(stored.kid, at_ms=self._now_ms())

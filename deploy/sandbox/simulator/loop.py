@@ -170,37 +170,42 @@ class InlineConnection:
     """What the hub's store uses of an `aiosqlite.Connection`, without its thread: each call is one step of the loop."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.raw = connection
+        self.raw = self._conn = connection
+
+    async def _execute(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """As aiosqlite: what all its methods go through."""
+        await asyncio.sleep(0)
+        return function(*arguments)
 
     async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        return self.raw.execute(sql, tuple(parameters))
+        return self._conn.execute(sql, tuple(parameters))
 
     async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> sqlite3.Cursor:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        return self.raw.executemany(sql, [tuple(values) for values in parameters])
+        return self._conn.executemany(sql, [tuple(values) for values in parameters])
 
     async def execute_fetchall(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        return self.raw.execute(sql, tuple(parameters)).fetchall()
+        return self._conn.execute(sql, tuple(parameters)).fetchall()
 
     async def commit(self) -> None:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        self.raw.commit()
+        self._conn.commit()
 
     async def rollback(self) -> None:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        self.raw.rollback()
+        self._conn.rollback()
 
     async def close(self) -> None:
         """As aiosqlite."""
         await asyncio.sleep(0)
-        self.raw.close()
+        self._conn.close()
 
 
 async def open_inline(path: Path, **options: Any) -> InlineConnection:

@@ -1,7 +1,8 @@
 """The two connections of a SQLite store, and its transactions.
 
 The writer's statements run one transaction at a time; the reader never waits for it (WAL). Each hand-over to
-aiosqlite's threads costs tens of microseconds, so a step hands over all its rows in one `executemany`.
+aiosqlite's threads costs tens of microseconds, so a step hands over all its rows in one `executemany`, and what is
+done many times a second its whole transaction.
 """
 
 import asyncio
@@ -60,6 +61,19 @@ class Connections:
                     raise StoreWriteError(f"the database refused a transaction: {error}") from error
                 raise
 
+    async def transact(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """One `BEGIN IMMEDIATE` transaction, done by `work` in the writer's thread; any exception undoes it.
+
+        Raises:
+            StoreWriteError: SQLite refused; nothing was written.
+        """
+        async with self._writing:
+            try:
+                # aiosqlite has no public way to hand over a function; all its methods go through this one.
+                await self._writer._execute(_transact, self._writer._conn, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            except (sqlite3.Error, OverflowError) as error:
+                raise StoreWriteError(f"the database refused a transaction: {error}") from error
+
     async def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, on the reader.
 
@@ -97,6 +111,16 @@ class Connections:
         finally:
             async with self._writing:
                 await self._writer.close()
+
+
+def _transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        work(db)
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
 
 
 Opener = Callable[..., Awaitable[aiosqlite.Connection]]

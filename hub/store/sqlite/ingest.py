@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
-
-import aiosqlite
 
 from hub.model import AuditEntry, DeviceChange, DeviceState, EvidenceCount, Gap, Head, QuarantineEntry
 from hub.store.errors import HeadConflictError
@@ -40,10 +40,14 @@ INSERT INTO count_minute (minute, place, gate, colour, verdict, direction, n) VA
 ON CONFLICT DO UPDATE SET n = n + excluded.n
 """
 
-_QUARANTINE: Final = """
+QUARANTINE: Final = """
 INSERT INTO quarantine (device, epoch, seq, received_ms, reason, detail, data, digest)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO NOTHING
+"""
+
+_NOTE_GAP: Final = """
+INSERT INTO gap (device, epoch, from_seq, to_seq, noted_ms, why) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 _WALK_BACK: Final = """
@@ -88,30 +92,7 @@ class SqliteIngest:
 
     async def commit(self, commit: IngestCommit) -> None:
         """Store one micro-batch in one transaction; see the port."""
-        async with self._connections.transaction() as db:
-            newest: dict[tuple[bytes, bytes], int] = {}
-            if commit.rows:
-                found = await db.execute_fetchall("SELECT coalesce(max(id), 0) FROM checkin")
-                first_id = next(iter(found))[0] + 1
-                rows, waypoints = _row_values(commit, first_id=first_id, newest=newest)
-                await db.executemany(_INSERT_ROW, rows)
-                if waypoints:
-                    await db.executemany("INSERT INTO waypoint VALUES (?, ?, ?, ?)", waypoints)
-            await _move_heads(db, commit, newest=newest)
-            if commit.counts:
-                await db.executemany(_ADD_COUNT, _count_values(commit))
-            await quarantine(db, commit.quarantine, received_ms=commit.received_ms)
-            if commit.gaps:
-                await db.executemany(
-                    "INSERT INTO gap (device, epoch, from_seq, to_seq, noted_ms, why) VALUES (?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT DO NOTHING",
-                    [
-                        (gap.device_id, gap.epoch, gap.from_seq, gap.to_seq, commit.received_ms, gap.why)
-                        for gap in commit.gaps
-                    ],
-                )
-            for change in commit.device_changes:
-                await _change_device(db, change, at_ms=commit.received_ms)
+        await self._connections.transact(partial(_store, commit=commit))
 
     async def find_hash(self, device_id: bytes, epoch: bytes, seq: int) -> bytes | None:
         """The hash of a check-in stored before: back from the next waypoint, row by row."""
@@ -129,23 +110,37 @@ class SqliteIngest:
         return EvidenceCount(quarantined=quarantined, gaps=gaps)
 
 
-async def quarantine(db: aiosqlite.Connection, entries: tuple[QuarantineEntry, ...], *, received_ms: int) -> None:
-    """Keep entries as evidence, within a transaction; resends change nothing."""
-    values = [
-        (
-            entry.device_id,
-            entry.epoch,
-            entry.seq,
-            received_ms,
-            entry.reason,
-            entry.detail,
-            entry.data[:QUARANTINE_DATA_BYTES],
-            _digest(entry),
-        )
-        for entry in entries
-    ]
-    if values:
-        await db.executemany(_QUARANTINE, values)
+def _store(db: sqlite3.Connection, *, commit: IngestCommit) -> None:
+    newest: dict[tuple[bytes, bytes], int] = {}
+    (newest_id,) = db.execute("SELECT coalesce(max(id), 0) FROM checkin").fetchone()
+    rows, waypoints = _row_values(commit, first_id=newest_id + 1, newest=newest)
+    db.executemany(_INSERT_ROW, rows)
+    db.executemany("INSERT INTO waypoint VALUES (?, ?, ?, ?)", waypoints)
+    _move_heads(db, commit, newest=newest)
+    db.executemany(_ADD_COUNT, _count_values(commit))
+    db.executemany(
+        QUARANTINE, [quarantine_values(entry, received_ms=commit.received_ms) for entry in commit.quarantine]
+    )
+    db.executemany(
+        _NOTE_GAP,
+        [(gap.device_id, gap.epoch, gap.from_seq, gap.to_seq, commit.received_ms, gap.why) for gap in commit.gaps],
+    )
+    for change in commit.device_changes:
+        _change_device(db, change, at_ms=commit.received_ms)
+
+
+def quarantine_values(entry: QuarantineEntry, *, received_ms: int) -> tuple[Any, ...]:
+    """The values of `QUARANTINE`, which keeps an entry as evidence; a resend changes nothing."""
+    return (
+        entry.device_id,
+        entry.epoch,
+        entry.seq,
+        received_ms,
+        entry.reason,
+        entry.detail,
+        entry.data[:QUARANTINE_DATA_BYTES],
+        _digest(entry),
+    )
 
 
 def _digest(entry: QuarantineEntry) -> bytes:
@@ -196,15 +191,13 @@ def _row_values(
     return rows, waypoints
 
 
-async def _move_heads(
-    db: aiosqlite.Connection, commit: IngestCommit, *, newest: dict[tuple[bytes, bytes], int]
-) -> None:
+def _move_heads(db: sqlite3.Connection, commit: IngestCommit, *, newest: dict[tuple[bytes, bytes], int]) -> None:
     moved = {(head.device_id, head.epoch) for head in commit.heads}
     if len(moved) != len(commit.heads) or not newest.keys() <= moved:
         raise ValueError("a commit moves the head of each spool that it has rows of, once")
     if not commit.heads:
         return
-    cursor = await db.executemany(
+    cursor = db.executemany(
         _MOVE_HEAD,
         [
             (
@@ -236,8 +229,8 @@ def _count_values(commit: IngestCommit) -> Iterator[tuple[int | str, ...]]:
         )
 
 
-async def _change_device(db: aiosqlite.Connection, change: DeviceChange, *, at_ms: int) -> None:
-    cursor = await db.execute(
+def _change_device(db: sqlite3.Connection, change: DeviceChange, *, at_ms: int) -> None:
+    cursor = db.execute(
         "UPDATE device SET state = ?, reason = ?, changed_ms = ? WHERE id = ? AND state NOT IN (?, ?)",
         (change.state, change.reason, at_ms, change.device_id, change.state, DeviceState.REVOKED),
     )
@@ -249,4 +242,4 @@ async def _change_device(db: aiosqlite.Connection, change: DeviceChange, *, at_m
             action=f"device.{change.state}",
             detail=f"{change.device_id.hex()}: {change.reason}",
         )
-        await db.execute_fetchall(INSERT_AUDIT, audit_values(entry))
+        db.execute(INSERT_AUDIT, audit_values(entry))

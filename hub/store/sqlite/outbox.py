@@ -8,7 +8,7 @@ import aiosqlite
 from hub.model import BatchState, OutboxBatch, OutboxRow, QuarantineEntry, RejectedRow, SkippedRow
 from hub.store.errors import OutboxConflictError
 from hub.store.sqlite.connection import Connections
-from hub.store.sqlite.ingest import quarantine
+from hub.store.sqlite.ingest import QUARANTINE, quarantine_values
 from protocol.limits import INT64_MAX
 
 _PENDING_BATCH: Final = "SELECT * FROM pending_batch WHERE id = ?"
@@ -211,7 +211,7 @@ async def _quarantine_rows(
         entry = QuarantineEntry(
             device_id=device, epoch=epoch, seq=seq, reason=row.reason, detail=row.detail, data=sealed
         )
-        await quarantine(db, (entry,), received_ms=at_ms)
+        await db.execute_fetchall(QUARANTINE, quarantine_values(entry, received_ms=at_ms))
 
 
 def _outbox_row(row: tuple[Any, ...]) -> OutboxRow:
