@@ -1,5 +1,7 @@
 """Targets of files: what an operator writes for device and hub, and what a device kept before a power cut."""
 
+from urllib.parse import urlsplit
+
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -100,6 +102,8 @@ def _hub_config(data: bytes) -> None:
     found = hub_config.load(files.path(data))
     require(len(found.hub) == 8 and hub_config.in_force(found), "a hub id of another length")
     require(found.enrolment is None or found.enrolment.server_name, "an enrolment server without a name")
+    for host in (found.broker.host, found.http.host, urlsplit(found.platform.url).hostname or ""):
+        host.encode("idna")  # As every connection does first.
 
 
 _HUB = b"""hub_id = "0123456789abcdef"
