@@ -196,6 +196,12 @@ class HubConfig(_Table, frozen=True, kw_only=True):
         return bytes.fromhex(self.hub_id)
 
     @property
+    def broker_host(self) -> str:
+        """The broker's host as devices are told it."""
+        told = self.enrolment.broker_host if self.enrolment is not None else None
+        return told or _bracketed(self.broker.host)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Every file, but for the database, that must be there when the hub starts."""
         tls = (self.broker, self.platform)

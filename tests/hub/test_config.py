@@ -165,6 +165,12 @@ def test_a_broker_host_that_devices_would_refuse_is_named(config, host):
         config(TEXT + ENROLMENT + f'broker_host = "{host}"')
 
 
+def test_the_broker_as_devices_are_told_it(config):
+    assert config(TEXT + ENROLMENT).broker_host == "broker.local"
+    assert config(TEXT.replace("broker.local", "2001:db8::1")).broker_host == "[2001:db8::1]"
+    assert config(TEXT + ENROLMENT + 'broker_host = "[::1]"').broker_host == "[::1]"
+
+
 def test_names_and_addresses_of_hosts(config):
     for host in ("broker", "x" * 63 + ".example", "192.0.2.7", "2001:db8::1", "::", "localhost"):
         found = config(TEXT.replace("broker.local", host) + f'[http]\nhost = "{host}"\n')
