@@ -166,7 +166,7 @@ TARGETS = (
         check=_hub_config,
         seeds=lambda: (_HUB, _HUB + _HUB_MORE),
         bytes_max=1000,
-        words=(b"nan", b"inf", b"'''", b'"""', b"[[", b"1e400", b"\\u0000", b"= {", b"1979-05-27T07:32:00Z"),
+        words=TOML_WORDS,
         refuses=(hub_config.ConfigError,),
         foreign=False,
     ),
