@@ -5,6 +5,7 @@ error that names it and its table. Relative paths are relative to the file. Dura
 """
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.errors import ProtocolError
-from protocol.provisioning import read_url
+from protocol.provisioning import read_host, read_url
 
 Host = Annotated[str, Meta(min_length=1, max_length=253)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -28,6 +29,23 @@ LINE_LIMIT_BYTES = 4096
 
 class ConfigError(Exception):
     """The configuration cannot be used; the sentence names the file, the table and the key."""
+
+
+def _bracketed(host: str) -> str:
+    """A host as a socket takes it -> as the wire writes it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _check(read: Callable[[str, str], str], value: str, key: str) -> None:
+    """What the wire refuses in `key`, as msgspec has it raised: it adds the table.
+
+    Raises:
+        ValueError: the value is refused; the sentence names the key.
+    """
+    try:
+        read(value, key)
+    except ProtocolError as error:
+        raise ValueError(str(error)) from error
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +79,9 @@ class Broker(_Table, frozen=True, kw_only=True):
     port: Port = 8883
     manages_access: bool = True
 
+    def __post_init__(self) -> None:
+        _check(read_host, _bracketed(self.host), "host")
+
 
 class Clock(_Table, frozen=True, kw_only=True):
     """`[clock]`: whose word is taken for our clock being set, before gates are told the time by it; `assume` is for
@@ -78,12 +99,23 @@ class Platform(_Table, frozen=True, kw_only=True):
     cert: Path
     key: Path
 
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            _ = parts.port  # Raises for what is no port.
+        except ValueError as error:
+            raise ValueError(f"url: {error}") from error
+        _check(read_host, _bracketed(parts.hostname or ""), "url")
+
 
 class Http(_Table, frozen=True, kw_only=True):
     """`[http]`: where health and metrics answer. They ask for no password: keep them on an inner network."""
 
     host: Host = "127.0.0.1"
     port: Port = 8080
+
+    def __post_init__(self) -> None:
+        _check(read_host, _bracketed(self.host), "host")
 
 
 class Retention(_Table, frozen=True, kw_only=True):
@@ -113,7 +145,7 @@ class Enrolment(_Table, frozen=True, kw_only=True):
     """`[enrolment]`: where devices enrol and renew, over TLS 1.3 with a certificate of `[ca]` that the hub makes.
 
     `url` is that address as devices reach it, without a path; `broker_host` and `broker_port` say how they reach the
-    broker, where that is not how the hub does.
+    broker, where that is not how the hub does. An IPv6 address stands in brackets in `url` and `broker_host`.
     """
 
     url: str
@@ -123,12 +155,12 @@ class Enrolment(_Table, frozen=True, kw_only=True):
     broker_port: Port | None = None
 
     def __post_init__(self) -> None:
-        try:
-            read_url(self.url, "url")
-        except ProtocolError as error:
-            raise ValueError(str(error)) from error
+        _check(read_url, self.url, "url")
         if urlsplit(self.url).path:
             raise ValueError("url: an address without a path, such as https://hub.example:8444")
+        _check(read_host, _bracketed(self.host), "host")
+        if self.broker_host is not None:
+            _check(read_host, self.broker_host, "broker_host")
 
     @property
     def server_name(self) -> str:
@@ -162,6 +194,12 @@ class HubConfig(_Table, frozen=True, kw_only=True):
     def hub(self) -> bytes:
         """The hub id, 8 bytes."""
         return bytes.fromhex(self.hub_id)
+
+    @property
+    def broker_host(self) -> str:
+        """The broker's host as devices are told it."""
+        told = self.enrolment.broker_host if self.enrolment is not None else None
+        return told or _bracketed(self.broker.host)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -50,7 +50,7 @@ def enrolment_server(
     configurations = Configurations(
         store=store,
         addresses=Addresses(
-            broker_host=enrolment.broker_host or config.broker.host,
+            broker_host=config.broker_host,
             broker_port=enrolment.broker_port or config.broker.port,
             hub_url=enrolment.url,
             ca=authority.der,

@@ -1,6 +1,5 @@
 """The steps one by one: what each costs, as a ratio to the bare work inside it."""
 
-import hashlib
 import sqlite3
 import statistics
 import tempfile
@@ -12,63 +11,21 @@ from pathlib import Path
 import cbor2
 import nacl.bindings
 import numpy as np
-import zxingcpp
 from figures import compare
 from result import Result, Row
+from rig import BUNDLE, KEY, NOW_S, SIZE, Rig, append, code_text, frames, opened_spool, read_bare
 
-from device.hardware.sim.buzzer import SimBuzzer
-from device.hardware.sim.gate import SimGate
-from device.hardware.sim.journal import Journal
-from device.hardware.sim.lights import SimLights
-from device.hardware.sim.render import render_code
 from device.model import Draft, Frame
-from device.scan.capture import Mailbox
 from device.scan.decide import Rules, decide
 from device.scan.decode import DecoderProcess
-from device.scan.indicate import Indicator
-from device.scan.loop import ScanLoop
-from device.scan.memory import Memory
-from device.scan.record import Lane
-from device.scan.sight import Sight
 from device.scan.verify import verify_text
-from device.send.seal import seal
-from device.send.spool import Spool
 from hub.ingest.judge import Standing, judge
 from hub.ingest.receive import CheckIns, read_payload
 from hub.ingest.verify import verify as verify_message
 from protocol.checkin import GENESIS, CheckIn, Evidence, encode_message, hash_of, parse_checkin, seal_checkin
-from protocol.codes import Claims, parse_text, seal_code, to_text, verify
-from protocol.keys import Ed25519SigningKey
-from protocol.policy import GatePolicy
+from protocol.codes import parse_text, verify
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
-from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey
-
-NOW_S = int(time.time())
-KEY = Ed25519SigningKey(hashlib.sha256(b"bench").digest())
-BUNDLE = TrustBundle(
-    version=1,
-    issued_s=0,
-    expires_s=NOW_S + 10**6,
-    issuers=(
-        Issuer(
-            name="bench",
-            region="bench",
-            keys=(
-                TrustedKey(key=KEY.public, uses=frozenset({KeyUse.CODE}), not_before_s=0, not_after_s=NOW_S + 10**6),
-            ),
-        ),
-    ),
-)
-POLICY = GatePolicy(
-    device=bytes(8), version=1, issued_s=0, place="p", gate="g", resolve_cards=True, resolve_prefixes=("https://a/",)
-)
-
-
-def code_text(number: int = 0) -> str:
-    subject = hashlib.sha256(number.to_bytes(8)).digest()[:16]
-    claims = Claims(subject=subject, issued_s=NOW_S, expires_s=NOW_S + 120, colour=Colour.GREEN)
-    return to_text(seal_code(claims, key=KEY))
 
 
 def draft() -> Draft:
@@ -129,18 +86,6 @@ def bare_commit(folder: Path, at_end: ExitStack) -> Callable[[], object]:
     return lambda: connection.execute("INSERT INTO t (data) VALUES (?)", (data,))
 
 
-def opened_spool(folder: Path, name: str, at_end: ExitStack) -> Spool:
-    spool = Spool.open(folder / name, new_epoch=bytes(8), now_ms=0)
-    at_end.callback(spool.close)
-    return spool
-
-
-def append(spool: Spool, made: Draft, used: tuple[bytes, int] | None = None) -> int:
-    return spool.append(
-        lambda epoch, seq, prev: seal(made, device=bytes(8), epoch=epoch, seq=seq, prev=prev, key=KEY), used=used
-    ).seq
-
-
 def record(folder: Path, at_end: ExitStack) -> Row:
     spool, made = opened_spool(folder, "spool.db", at_end), draft()
     return compare(
@@ -152,14 +97,9 @@ def record(folder: Path, at_end: ExitStack) -> Row:
     )
 
 
-def frames(texts: list[str]) -> list[np.ndarray]:
-    rng = np.random.default_rng(1)
-    return [np.ascontiguousarray(render_code(text, size=(640, 480), rng=rng)) for text in texts]
-
-
 def decode(at_end: ExitStack) -> Row:
     lumas = frames([code_text(number) for number in range(8)])
-    decoder = DecoderProcess(engine="zxing", frame_px_max=640 * 480, scene_gate=False)
+    decoder = DecoderProcess(engine="zxing", frame_px_max=SIZE[0] * SIZE[1], scene_gate=False)
     decoder.start()
     at_end.callback(decoder.close)
     turn = iter(range(10**9))
@@ -169,7 +109,7 @@ def decode(at_end: ExitStack) -> Row:
         return decoder.decode(Frame(luma=lumas[seq % 8], seq=seq, at_mono_ns=0))
 
     def bare() -> object:
-        return zxingcpp.read_barcodes(lumas[next(turn) % 8], formats=zxingcpp.BarcodeFormat.QRCode)
+        return read_bare(lumas[next(turn) % 8])
 
     return compare("decode 640×480 in the caged child", ours, "zxing-cpp in the same process", bare)
 
@@ -178,57 +118,27 @@ def whole(folder: Path, at_end: ExitStack) -> Row:
     """Frame → light, everything real but the camera and the lamp; each call is another person."""
     people = 320
     lumas = frames([code_text(1000 + number) for number in range(people)])
-    readable = [luma for luma in lumas if zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)]
-    spool = opened_spool(folder, "whole.db", at_end)
-    journal = Journal()
-    lights, buzzer, gate = SimLights(journal=journal), SimBuzzer(journal=journal), SimGate(journal=journal)
-    for part in (lights, buzzer, gate):
-        at_end.callback(part.shutdown)
-    decoder = DecoderProcess(engine="zxing", frame_px_max=640 * 480)
-    decoder.start()
-    at_end.callback(decoder.close)
-    took_ms: list[float] = []
-    loop = ScanLoop(
-        mailbox=Mailbox(),
-        decoder=decoder,
-        sight=Sight(),
-        policy=lambda: POLICY,
-        open_for_people=lambda: True,
-        trust=lambda: BUNDLE,
-        look_up=lambda _status, _kid, **_by: None,
-        memory=Memory(),
-        used_elsewhere=lambda _code: False,
-        announce_used=lambda _code, _until_ms: None,
-        resolver=None,
-        pepper=bytes(32),
-        temperature=lambda: None,
-        lane=Lane(place="p", gate="g"),
-        now_ms=lambda: NOW_S * 1000,
-        clock_trusted=lambda: True,
-        commit=lambda made, until_ms: append(spool, made, (made.code, until_ms or 0)),
-        commit_failure=lambda made: append(spool, made),
-        indicator=Indicator(lights=lights, buzzer=buzzer, gate=gate),
-        on_scan=lambda scan: took_ms.append(scan.frame_to_light_ms),
-        on_provisioning=lambda: None,
-    )
+    readable = [luma for luma in lumas if read_bare(luma)]
+    rig = Rig(folder, at_end, name="whole.db")
+    rig.decoder.start()
+    at_end.callback(rig.decoder.close)
     empty = np.full((480, 640), 128, np.uint8)
     commit, check = bare_commit(folder, at_end), bare_verify()
     bare_ms: list[float] = []
     base_ns = time.monotonic_ns()
     for number, luma in enumerate(readable):
-        # A second passes between two people, on the frames' clock alone.
-        loop._sight = Sight()
-        loop.step(Frame(luma=empty, seq=2 * number, at_mono_ns=base_ns))
-        loop.step(Frame(luma=luma, seq=2 * number + 1, at_mono_ns=time.monotonic_ns()))
+        rig.new_person()
+        rig.loop.step(Frame(luma=empty, seq=2 * number, at_mono_ns=base_ns))
+        rig.loop.step(Frame(luma=luma, seq=2 * number + 1, at_mono_ns=time.monotonic_ns()))
         began = time.perf_counter()
-        zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)
+        read_bare(luma)
         check()
         KEY.sign(bytes(200))
         commit()
         bare_ms.append((time.perf_counter() - began) * 1000)
     return Row(
         what="frame → green light, committed (one call a person)",
-        ours=statistics.median(took_ms) * 1000,
+        ours=statistics.median(scan.frame_to_light_ms for scan in rig.scans) * 1000,
         unit="µs",
         baseline="bare decode + verify + sign + commit",
         baseline_value=statistics.median(bare_ms) * 1000,

@@ -1,5 +1,7 @@
 """Targets of files: what an operator writes for device and hub, and what a device kept before a power cut."""
 
+from urllib.parse import urlsplit
+
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -100,6 +102,8 @@ def _hub_config(data: bytes) -> None:
     found = hub_config.load(files.path(data))
     require(len(found.hub) == 8 and hub_config.in_force(found), "a hub id of another length")
     require(found.enrolment is None or found.enrolment.server_name, "an enrolment server without a name")
+    for host in (found.broker.host, found.http.host, urlsplit(found.platform.url).hostname or ""):
+        host.encode("idna")  # As every connection does first.
 
 
 _HUB = b"""hub_id = "0123456789abcdef"
@@ -162,7 +166,7 @@ TARGETS = (
         check=_hub_config,
         seeds=lambda: (_HUB, _HUB + _HUB_MORE),
         bytes_max=1000,
-        words=(b"nan", b"inf", b"'''", b'"""', b"[[", b"1e400", b"\\u0000", b"= {", b"1979-05-27T07:32:00Z"),
+        words=TOML_WORDS,
         refuses=(hub_config.ConfigError,),
         foreign=False,
     ),

@@ -14,7 +14,8 @@ a second of the processor or more than 1 GiB, or refuses with a sentence that no
 
 Mutations of a signed object die at its signature. So each has a target whose input is the payload, which is put into an
 envelope and opened by the public function with a key that believes everything (`tests/fuzz/stand_ins.py`); `forgery` is
-the opposite: whole objects, real keys, and whatever passes must be one that was signed.
+the opposite: whole objects, real keys, and whatever passes must be one that was signed. `familiar` changes check-ins in
+the places that a pattern of them leaves open, and asks the strict reader whether it says the same.
 
 `make fuzz RUNS=10000000 JOBS=2` goes on where the last one ended, the target with the fewest executions first, until each
 has had `RUNS`; Ctrl-C ends it at any time, and only the parts under way are lost. What is kept of the runs, the fewest

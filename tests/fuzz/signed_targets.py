@@ -48,10 +48,6 @@ def _open_list(data: bytes) -> Any:
     return token
 
 
-def _seal_list(token: statuslist.ListToken) -> bytes:
-    return statuslist.seal_list(token, key=UNSIGNED)
-
-
 def _open_delta(data: bytes) -> Any:
     delta = statuslist.open_delta(data, trust=ANY_TRUST, at_s=NOW_S)
     packed = bytearray(64)
@@ -115,14 +111,11 @@ def _open_trust(data: bytes) -> trust.TrustBundle:
 def _behind(name: str, decoder: str, open_: Open, seal, seeds: str, *, bytes_max: int = 256, typ=None) -> Target:
     """A target whose input is the payload; the envelope is put around it, and its signature passes."""
 
-    def encode(value: Any) -> bytes:
-        return seal(value)
-
     def check(payload: bytes) -> None:
         data = sealed(payload, typ=typ)
         value = open_(data)
         if seal is not None:
-            round_trip(value, data, encode=encode, decode=open_)
+            round_trip(value, data, encode=seal, decode=open_)
 
     return Target(
         name=name,
@@ -168,7 +161,7 @@ TARGETS = (
         "status-list",
         "protocol.statuslist.open_list",
         _open_list,
-        _seal_list,
+        _with(statuslist.seal_list),
         "status-lists",
         typ=TYP_STATUS_LIST,
     ),

@@ -8,10 +8,12 @@ import re
 import pytest
 
 import protocol
-from protocol.checkin import seal_checkin
+from protocol import familiar
+from protocol.checkin import parse_checkin, seal_checkin
 from protocol.errors import MalformedError, SignatureError, UnknownKeyError
 from protocol.receipt import Receipt, open_receipt, seal_receipt
-from tests.fuzz import kept, totals
+from protocol.vectors.make_checkins import FIRST
+from tests.fuzz import familiar_targets, kept, totals
 from tests.fuzz.find import find
 from tests.fuzz.report import render
 from tests.fuzz.stand_ins import ANY_KEY, UNSIGNED, sealed
@@ -60,16 +62,52 @@ def test_the_stand_ins_open_what_nobody_signed_and_seal_the_same_bytes():
     assert sealed(payload) == data
 
 
-def test_a_forged_object_would_be_noticed(monkeypatch, first_checkin):
+def test_a_forged_object_would_be_noticed(monkeypatch):
     """If a real key let an object pass that no vector holds, the target says so."""
     forgery = find("forgery")
-    genuine = seal_checkin(first_checkin, key=UNSIGNED)
+    genuine = seal_checkin(FIRST, key=UNSIGNED)
     forgery.run(b"\x01" + genuine)
     with pytest.raises(SignatureError):
         forgery.check(b"\x01" + genuine)
     monkeypatch.setattr("tests.fuzz.forgery_targets.checkin.verify_checkin", lambda _sealed, *, key: None)
     with pytest.raises(PropertyError):
         forgery.run(b"\x01" + genuine)
+
+
+@pytest.mark.parametrize("bound", ["INT64_MAX", "TIME_MAX_MS", "TEMPERATURE_MAX_CC"])
+def test_a_pattern_that_takes_too_much_would_be_noticed(monkeypatch, bound):
+    """The highest number in each place of a check-in that has room for it."""
+    roomy = 3
+    _, places = familiar_targets.LEARNT[roomy]
+    inputs = [bytes([roomy, number]) + b"\xff" * size for number, (_, size, _) in enumerate(places)]
+    for data in inputs:
+        find("familiar").run(data)
+    monkeypatch.setattr(familiar, bound, 2**64)
+    noticed = 0
+    for data in inputs:
+        try:
+            find("familiar").run(data)
+        except PropertyError:
+            noticed += 1
+    assert noticed
+
+
+def test_runs_reach_the_patterns(monkeypatch):
+    """Of what a run begins with, and of what the runs have kept, some has the strict reader asked for the learnt alone."""
+    target, strictly = find("familiar"), []
+
+    def counted(data):
+        strictly.append(data)
+        return parse_checkin(data)
+
+    monkeypatch.setattr(familiar, "parse_checkin", counted)
+    for inputs in (target.seeds(), kept.load("familiar").inputs):
+        by_pattern = 0
+        for data in filter(None, inputs):
+            strictly.clear()
+            target.run(data)
+            by_pattern += strictly == familiar_targets.made(data)[0]
+        assert by_pattern
 
 
 READS = re.compile(r"(parse|open|decode|read|unpack|inflate)(_|$)")
@@ -90,14 +128,26 @@ INSIDE = {
 """Called only by another decoder, which has a target."""
 
 
+def _readers(module):
+    """The functions of a module that read, and the methods of its public classes that do."""
+    for name, found in vars(module).items():
+        if getattr(found, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(found) and READS.match(name):
+            yield name
+        if inspect.isclass(found) and not name.startswith("_"):
+            yield from (
+                f"{name}.{own}" for own, call in vars(found).items() if inspect.isfunction(call) and READS.match(own)
+            )
+
+
 def test_every_decoder_of_the_wire_has_a_target():
     words = {word for target in TARGETS.values() for word in re.findall(r"[\w.]+", target.decoder)}
     missing = [
         f"{module.name}.{name}"
         for module in pkgutil.iter_modules(protocol.__path__)
         if module.name != "vectors"
-        for name, found in vars(importlib.import_module(f"protocol.{module.name}")).items()
-        if inspect.isfunction(found) and found.__module__ == f"protocol.{module.name}" and READS.match(name)
+        for name in _readers(importlib.import_module(f"protocol.{module.name}"))
         if name not in INSIDE and not words & {f"protocol.{module.name}.{name}", name}
     ]
     assert missing == []

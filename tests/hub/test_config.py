@@ -135,6 +135,52 @@ def test_a_wrong_value_is_named(config, old, new, named):
         config(TEXT.replace(old, new, 1))
 
 
+NO_HOSTS = ("a..b", "x" * 64 + ".example", ".", "two words", "-a", "[::1]", "1::2::3", "\u5e73\u53f0.example")
+"""Where a socket's address stands, an IPv6 address stands without brackets."""
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+@pytest.mark.parametrize(
+    ("old", "new", "table"),
+    [
+        ('host = "broker.local"', 'host = "{}"', "broker"),
+        ("[trust]", '[http]\nhost = "{}"\n[trust]', "http"),
+        ("[enrolment]", '[enrolment]\nhost = "{}"', "enrolment"),
+    ],
+)
+def test_a_host_that_dns_cannot_have_is_named(config, old, new, table, host):
+    with pytest.raises(ConfigError, match=rf"hub\.toml: host: .*{table}`$"):
+        config((TEXT + ENROLMENT).replace(old, new.format(host), 1))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "[1]", "broker:0x1", "broker:70000"])
+def test_a_platform_that_nobody_can_connect_to_is_named(config, host):
+    with pytest.raises(ConfigError, match=r"hub\.toml: url: .*platform`$"):
+        config(TEXT.replace("platform.example", host, 1))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "::1", "[:::]"])
+def test_a_broker_host_that_devices_would_refuse_is_named(config, host):
+    with pytest.raises(ConfigError, match=r"hub\.toml: broker_host: .*enrolment`$"):
+        config(TEXT + ENROLMENT + f'broker_host = "{host}"')
+
+
+def test_the_broker_as_devices_are_told_it(config):
+    assert config(TEXT + ENROLMENT).broker_host == "broker.local"
+    assert config(TEXT.replace("broker.local", "2001:db8::1")).broker_host == "[2001:db8::1]"
+    assert config(TEXT + ENROLMENT + 'broker_host = "[::1]"').broker_host == "[::1]"
+
+
+def test_names_and_addresses_of_hosts(config):
+    for host in ("broker", "x" * 63 + ".example", "192.0.2.7", "2001:db8::1", "::", "localhost"):
+        found = config(TEXT.replace("broker.local", host) + f'[http]\nhost = "{host}"\n')
+        assert (found.broker.host, found.http.host) == (host, host)
+    for host in ("platform:8443", "[2001:db8::1]", "192.0.2.7:443"):
+        assert config(TEXT.replace("platform.example", host)).platform.url == f"https://{host}/api"
+    for host in ("broker.example", "[2001:db8::1]"):
+        assert config(TEXT + ENROLMENT + f'broker_host = "{host}"').enrolment.broker_host == host
+
+
 def test_a_file_that_is_missing_or_no_toml(config, tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         load(tmp_path / "nowhere.toml")
