@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,9 @@ from protocol.terms import Colour
 GATES = 2
 _COLOURS = (Colour.GREEN,) * 8 + (Colour.RED, Colour.YELLOW)
 _OLD_S = 1_200
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+"""SQL -> what it finds."""
 
 
 class SimSite:
@@ -81,10 +84,11 @@ class SimSite:
             return False
         if not all(gate.drained or self.truth.may_be_stopped(gate.keys.device) for gate in self.gates):
             return False
-        waiting = self.hub_rows(
-            "SELECT (SELECT coalesce(max(id), 0) FROM checkin) - (SELECT last_id FROM forward_cursor),"
-            " (SELECT count(*) FROM pending_batch)"
-        )
+        with self.hub_rows() as rows:
+            waiting = rows(
+                "SELECT (SELECT coalesce(max(id), 0) FROM checkin) - (SELECT last_id FROM forward_cursor),"
+                " (SELECT count(*) FROM pending_batch)"
+            )
         return waiting == [(0, 0)]
 
     def end(self) -> None:
@@ -125,10 +129,11 @@ class SimSite:
         claims = Claims(subject=subject, issued_s=issued_s, expires_s=issued_s + 120, colour=colour)
         return to_text(seal_code(claims, key=key))
 
-    def hub_rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """What stands in the hub's database, read beside it."""
+    @contextmanager
+    def hub_rows(self) -> Iterator[Rows]:
+        """Asks what stands in the hub's database, read beside it."""
         with closing(sqlite3.connect(self.hub.path)) as db:
-            return db.execute(sql).fetchall()
+            yield lambda sql: db.execute(sql).fetchall()
 
 
 @contextmanager

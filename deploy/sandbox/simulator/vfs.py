@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -180,7 +180,12 @@ class _Replaced:
 
 
 def _path(name: int) -> Path:
-    return Path(os.fsdecode(ctypes.string_at(name)))
+    return _as_path(ctypes.string_at(name))
+
+
+@lru_cache(maxsize=64)
+def _as_path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))
 
 
 @contextmanager
