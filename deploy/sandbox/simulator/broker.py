@@ -7,6 +7,7 @@ acknowledges before it delivers and then forgets, delivers twice, late and out o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from deploy.sandbox.simulator.world import World
 from protocol import topics
@@ -228,6 +229,7 @@ def _wants(connection: Connection, topic: str) -> bool:
     return any(_matches(wanted, topic) for wanted in connection.subscriptions)
 
 
+@lru_cache(maxsize=256)
 def _matches(wanted: str, topic: str) -> bool:
     """MQTT's filters as far as they are used here: `+` for one level."""
     if "+" not in wanted:

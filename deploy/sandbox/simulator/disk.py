@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy.sandbox.simulator.vfs import (
     SQLITE_FULL,
@@ -22,8 +23,7 @@ from deploy.sandbox.simulator.vfs import (
 from deploy.sandbox.simulator.world import World
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class _Change(NamedTuple):
     """One write or cut since the last sync: what was there, and what came. `data` None: cut to `offset`."""
 
     offset: int
@@ -59,45 +59,19 @@ class Disk:
     alive: bool = True
     mood: Mood = field(default_factory=Mood)
     doom: Doom | None = None
-    _unsynced: dict[Path, list[_Change]] = field(default_factory=dict)
-    _never_synced: set[Path] = field(default_factory=set)
+    _unsynced: dict[str, list[_Change]] = field(default_factory=dict)
+    """By path. As text: a `Path` takes longer to look up than all the rest of a write."""
+    _never_synced: set[str] = field(default_factory=set)
 
-    def write(self, path: Path, offset: int, data: bytes) -> int:
+    def open(self, path: Path) -> "_OpenFile":
         """As `DiskPort`."""
-        size = _size(path)
-        if not self._goes_on() or self._fails():
-            return SQLITE_IOERR_WRITE
-        if offset + len(data) > size and not self.room_for(offset + len(data) - size):
-            return SQLITE_FULL
-        self._note(path, offset, len(data), size, data)
-        return SQLITE_OK
-
-    def truncate(self, path: Path, size: int) -> int:
-        """As `DiskPort`."""
-        if not self._goes_on() or self._fails():
-            return SQLITE_IOERR_TRUNCATE
-        was_size = _size(path)
-        self._note(path, size, was_size - size, was_size, None)
-        return SQLITE_OK
-
-    def sync(self, path: Path) -> int:
-        """As `DiskPort`."""
-        if not self._goes_on():
-            return SQLITE_IOERR_FSYNC
-        if self.mood.sync_ms:
-            self.world.pass_time(self.world.between(0, self.mood.sync_ms))
-        if self._fails():
-            return SQLITE_IOERR_FSYNC
-        self._unsynced.pop(path, None)
-        self._never_synced.discard(path)
-        return SQLITE_OK
+        return _OpenFile(self, path)
 
     def delete(self, path: Path) -> int:
         """As `DiskPort`. What is deleted stays deleted: SQLite deletes journals that it no longer needs."""
-        if not self._goes_on():
+        if not self.goes_on():
             return SQLITE_IOERR_DELETE
-        self._unsynced.pop(path, None)
-        self._never_synced.discard(path)
+        self.synced(str(path))
         return SQLITE_OK
 
     def room_for(self, size: int) -> bool:
@@ -114,10 +88,11 @@ class Disk:
         """The machine is dead. Call it when its files are closed. Returns what became of what was not synced."""
         lost = kept = torn = 0
         if power:
-            for path, changes in sorted(self._unsynced.items()):
+            for name, changes in sorted(self._unsynced.items()):
+                path = Path(name)
                 if not path.exists():
                     continue
-                if path in self._never_synced and self.world.likely(0.5):
+                if name in self._never_synced and self.world.likely(0.5):
                     path.unlink()
                     lost += len(changes)
                     continue
@@ -158,16 +133,22 @@ class Disk:
                 os.pwrite(file.fileno(), data, change.offset)
         return torn
 
-    def _note(self, path: Path, offset: int, length: int, size: int, data: bytes | None) -> None:
-        if size == 0 and path not in self._unsynced:
-            self._never_synced.add(path)
-        was = b""
-        if offset < size and length > 0:
-            with path.open("rb", buffering=0) as file:
-                was = os.pread(file.fileno(), length, offset)
-        self._unsynced.setdefault(path, []).append(_Change(offset=offset, was=was, was_size=size, data=data))
+    def note(self, name: str, change: _Change) -> None:
+        """Something is about to be changed that no sync has made certain."""
+        changes = self._unsynced.get(name)
+        if changes is None:
+            changes = self._unsynced[name] = []
+            if change.was_size == 0:
+                self._never_synced.add(name)
+        changes.append(change)
 
-    def _goes_on(self) -> bool:
+    def synced(self, name: str) -> None:
+        """All that was noted of a file is certain, or gone with it."""
+        self._unsynced.pop(name, None)
+        self._never_synced.discard(name)
+
+    def goes_on(self) -> bool:
+        """Whether the machine lives, at a change of its disk. This may be the one at which it dies."""
         if self.alive and self.doom is not None:
             self.doom.changes -= 1
             if self.doom.changes < 0:
@@ -175,8 +156,56 @@ class Disk:
                 self.die()
         return self.alive
 
-    def _fails(self) -> bool:
+    def fails(self) -> bool:
+        """Whether the disk fails this time."""
         return self.world.likely(self.mood.failing) if self.mood.failing else False
+
+
+class _OpenFile:
+    """`FilePort`. It has a descriptor of its own, which reads what is about to be overwritten."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self._disk = disk
+        self._name = str(path)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def write(self, offset: int, data: bytes) -> int:
+        """As `FilePort`."""
+        disk = self._disk
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if not disk.goes_on() or disk.fails():
+            return SQLITE_IOERR_WRITE
+        if offset + len(data) > size and not disk.room_for(offset + len(data) - size):
+            return SQLITE_FULL
+        was = os.pread(self._descriptor, len(data), offset) if offset < size else b""
+        disk.note(self._name, _Change(offset=offset, was=was, was_size=size, data=data))
+        return SQLITE_OK
+
+    def truncate(self, size: int) -> int:
+        """As `FilePort`."""
+        disk = self._disk
+        if not disk.goes_on() or disk.fails():
+            return SQLITE_IOERR_TRUNCATE
+        was_size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        was = os.pread(self._descriptor, was_size - size, size) if size < was_size else b""
+        disk.note(self._name, _Change(offset=size, was=was, was_size=was_size, data=None))
+        return SQLITE_OK
+
+    def sync(self) -> int:
+        """As `FilePort`."""
+        disk = self._disk
+        if not disk.goes_on():
+            return SQLITE_IOERR_FSYNC
+        if disk.mood.sync_ms:
+            disk.world.pass_time(disk.world.between(0, disk.mood.sync_ms))
+        if disk.fails():
+            return SQLITE_IOERR_FSYNC
+        disk.synced(self._name)
+        return SQLITE_OK
+
+    def close(self) -> None:
+        """As `FilePort`."""
+        os.close(self._descriptor)
 
 
 def _size(path: Path) -> int:

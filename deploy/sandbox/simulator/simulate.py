@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.sandbox.simulator.faults import DAY_MS, Faults
 from deploy.sandbox.simulator.hub import PERSONAL_H
@@ -122,7 +123,10 @@ def _run(site: SimSite, done: Callable[[], bool], *, most_ms: int | None = None,
 
 def _check_end(site: SimSite) -> None:
     truth = site.truth
-    stopped = {device for (device,) in site.hub_rows("SELECT id FROM device WHERE state <> 'active'")}
+    with site.hub_rows() as rows:
+        stopped = {device for (device,) in rows("SELECT id FROM device WHERE state <> 'active'")}
+        gaps = rows("SELECT device, epoch, from_seq, to_seq FROM gap")
+        checkins = rows("SELECT device, epoch, seq, hash, sealed FROM checkin ORDER BY id")
     for device in stopped:
         if not truth.may_be_stopped(device):
             truth.fail(f"the hub stopped a device {device!r} that did nothing wrong")
@@ -131,21 +135,18 @@ def _check_end(site: SimSite) -> None:
     missing = truth.missing()
     if missing:
         truth.fail(f"{len(missing)} check-ins never came, the first with number {missing[0][2]}")
-    gaps = site.hub_rows("SELECT device, epoch, from_seq, to_seq FROM gap")
     for device, epoch, seq in truth.missing_by_backup():
         if device not in stopped and not any(
             (of, at) == (device, epoch) and low <= seq <= high for of, at, low, high in gaps
         ):
             truth.fail(f"check-in {seq} was lost with the hub's disk, and no gap says so")
-    _check_chains(site)
+    _check_chains(site, checkins)
 
 
-def _check_chains(site: SimSite) -> None:
+def _check_chains(site: SimSite, checkins: list[tuple[Any, ...]]) -> None:
     """The hub's rows of each spool are one chain, in order, each once; a gap or a quarantined entry lies between."""
     heads: dict[tuple[bytes, bytes], tuple[int, bytes]] = {}
-    for device, epoch, seq, digest, sealed in site.hub_rows(
-        "SELECT device, epoch, seq, hash, sealed FROM checkin ORDER BY id"
-    ):
+    for device, epoch, seq, digest, sealed in checkins:
         before = heads.get((device, epoch), (0, bytes(32)))
         if seq <= before[0]:
             site.truth.fail(f"the hub has number {seq} after {before[0]}")
@@ -156,15 +157,14 @@ def _check_chains(site: SimSite) -> None:
 
 def _check_nobody_kept(site: SimSite) -> None:
     over_ms = site.hub.clock.now_ms() - PERSONAL_H * 3_600_000 - _RETENTION_MS
-    known = sum(
-        received_ms < over_ms
-        for (received_ms,) in site.hub_rows(
+    with site.hub_rows() as rows:
+        kept = rows(
             "SELECT received_ms FROM checkin WHERE subject IS NOT NULL OR masked IS NOT NULL OR sealed IS NOT NULL"
         )
-    )
+        evidence = rows("SELECT received_ms FROM quarantine WHERE data IS NOT NULL")
+    known = sum(received_ms < over_ms for (received_ms,) in kept)
     if known:
         site.truth.fail(f"{known} people are still known to the hub after their time, though all is receipted")
-    evidence = site.hub_rows("SELECT received_ms FROM quarantine WHERE data IS NOT NULL")
     if any(received_ms < over_ms for (received_ms,) in evidence):
         site.truth.fail("an entry in quarantine outlived its time")
 

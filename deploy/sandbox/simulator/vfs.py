@@ -10,9 +10,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 SQLITE_OK = 0
 SQLITE_IOERR = 10
@@ -63,20 +63,38 @@ class _Methods(ctypes.Structure):
     )
 
 
-class DiskPort(Protocol):
-    """What the files of one machine lie on. Each method gives SQLITE_OK to let SQLite go on, or an error to tell it."""
+class FilePort(Protocol):
+    """One open file. Each method gives SQLITE_OK to let SQLite go on, or an error to tell it."""
 
-    def write(self, path: Path, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: bytes) -> int:
         """Before bytes are written."""
 
-    def truncate(self, path: Path, size: int) -> int:
-        """Before a file is cut."""
+    def truncate(self, size: int) -> int:
+        """Before it is cut."""
 
-    def sync(self, path: Path) -> int:
-        """Before a file is synced."""
+    def sync(self) -> int:
+        """Before it is synced."""
+
+    def close(self) -> None:
+        """After SQLite has closed it."""
+
+
+class DiskPort(Protocol):
+    """What the files of one machine lie on."""
+
+    def open(self, path: Path) -> FilePort:
+        """After SQLite has opened it."""
 
     def delete(self, path: Path) -> int:
-        """Before a file is deleted."""
+        """Before a file is deleted; SQLITE_OK or an error, as `FilePort`."""
+
+
+class _Native(NamedTuple):
+    """SQLite's own methods of one sort of file. Taken out once: each look into a `_Methods` makes a new object."""
+
+    close: Callable[[int], int]
+    write: Callable[[int, int, int, int], int]
+    truncate: Callable[[int, int], int]
 
 
 class _Replaced:
@@ -86,8 +104,8 @@ class _Replaced:
         self._original = original
         self.disk_of: Callable[[Path], DiskPort | None] = lambda _: None
         self.random: Callable[[int], bytes] = bytes
-        self._files: dict[int, tuple[Path, DiskPort, _Methods]] = {}
-        self._tables: dict[int, _Methods] = {}
+        self._files: dict[int, tuple[FilePort, _Native]] = {}
+        self._tables: dict[int, tuple[_Methods, _Native]] = {}
         self.failure: BaseException | None = None
         self.vfs = _Vfs.from_buffer_copy(original)
         self.vfs.name = _NAME
@@ -107,35 +125,41 @@ class _Replaced:
         table = ctypes.c_void_p.from_address(file)
         if table.value is None:
             raise AssertionError("SQLite opened a file without methods")
-        original = _Methods.from_address(table.value)
-        ours = self._tables.get(table.value)
-        if ours is None:
-            ours = self._tables[table.value] = _Methods.from_buffer_copy(original)
-            ours.close = _Close(self._close)
-            ours.write = _Write(self._write)
-            ours.truncate = _Truncate(self._truncate)
-            ours.sync = _Sync(self._sync)
-        self._files[file] = path, disk, original
+        known = self._tables.get(table.value)
+        if known is None:
+            known = self._tables[table.value] = self._replace(table.value)
+        ours, native = known
+        self._files[file] = disk.open(path), native
         table.value = ctypes.addressof(ours)
         return result
 
+    def _replace(self, table: int) -> tuple[_Methods, _Native]:
+        original = _Methods.from_address(table)
+        ours = _Methods.from_buffer_copy(original)
+        ours.close = _Close(self._close)
+        ours.write = _Write(self._write)
+        ours.truncate = _Truncate(self._truncate)
+        ours.sync = _Sync(self._sync)
+        return ours, _Native(close=original.close, write=original.write, truncate=original.truncate)
+
     def _close(self, file: int) -> int:
-        _, _, original = self._files.pop(file)
-        return int(original.close(file))
+        opened, native = self._files.pop(file)
+        result = native.close(file)
+        opened.close()
+        return result
 
     def _write(self, file: int, data: int, size: int, offset: int) -> int:
-        path, disk, original = self._files[file]
-        refused = self._ask(disk.write, path, offset, ctypes.string_at(data, size))
-        return refused or int(original.write(file, data, size, offset))
+        opened, native = self._files[file]
+        refused = self._ask(opened.write, offset, ctypes.string_at(data, size))
+        return refused or native.write(file, data, size, offset)
 
     def _truncate(self, file: int, size: int) -> int:
-        path, disk, original = self._files[file]
-        return self._ask(disk.truncate, path, size) or int(original.truncate(file, size))
+        opened, native = self._files[file]
+        return self._ask(opened.truncate, size) or native.truncate(file, size)
 
     def _sync(self, file: int, _flags: int) -> int:
         # Nothing is synced for real: what counts as synced is the disk's to know.
-        path, disk, _ = self._files[file]
-        return self._ask(disk.sync, path)
+        return self._ask(self._files[file][0].sync)
 
     def _delete(self, _vfs: int, name: int, sync_directory: int) -> int:
         path = _path(name)
@@ -156,7 +180,12 @@ class _Replaced:
 
 
 def _path(name: int) -> Path:
-    return Path(os.fsdecode(ctypes.string_at(name)))
+    return _as_path(ctypes.string_at(name))
+
+
+@lru_cache(maxsize=64)
+def _as_path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))
 
 
 @contextmanager

@@ -16,26 +16,22 @@ class World:
     Attributes:
         rng: every chance in a history is drawn from here, in the order of events.
         steps: how many events have happened.
+        now_us: microseconds since the beginning.
     """
 
     def __init__(self, *, seed: int, say: Callable[[str], None] | None = None) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - it must be repeatable.
         self.steps = 0
         self._say = say
-        self._now_us = 0
+        self.now_us = 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._number = count()
         self._digest = hashlib.sha256()
 
     @property
-    def now_us(self) -> int:
-        """Microseconds since the beginning."""
-        return self._now_us
-
-    @property
     def now_ms(self) -> int:
         """Milliseconds since the beginning."""
-        return self._now_us // 1000
+        return self.now_us // 1000
 
     @property
     def digest(self) -> str:
@@ -47,24 +43,24 @@ class World:
 
         Returns the moment, in microseconds.
         """
-        at_us = self._now_us + max(0, round(ms * 1000))
+        at_us = self.now_us + max(0, round(ms * 1000))
         heapq.heappush(self._events, (at_us, next(self._number), act))
         return at_us
 
     def step(self) -> None:
         """Let the next event happen."""
         at_us, _, act = heapq.heappop(self._events)
-        self._now_us = max(self._now_us, at_us)
+        self.now_us = max(self.now_us, at_us)
         self.steps += 1
         act()
 
     def pass_time(self, ms: float) -> None:
         """Time that goes by while somebody waits for a disk: what was due meanwhile happens late."""
-        self._now_us += round(ms * 1000)
+        self.now_us += round(ms * 1000)
 
     def say(self, who: str, what: str) -> None:
         """One line of the history."""
-        line = f"{self._now_us / 1_000_000:10.3f}  {who:<9} {what}"
+        line = f"{self.now_us / 1_000_000:10.3f}  {who:<9} {what}"
         self._digest.update(line.encode())
         if self._say is not None:
             self._say(line)
