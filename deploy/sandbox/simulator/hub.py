@@ -44,12 +44,12 @@ class SimHub:
     """A hub that lives, dies and starts again. `boot` it once."""
 
     def __init__(
-        self, world: World, *, folder: Path, template: Path, broker: Broker, platform: SimPlatform, truth: Truth
+        self, world: World, *, folder: Path, template: bytes, broker: Broker, platform: SimPlatform, truth: Truth
     ) -> None:
         self._world, self._broker, self._platform, self._truth = world, broker, platform, truth
         self.clock = WallClock(world)
         folder.mkdir()
-        shutil.copy(template, folder / "hub.db")
+        (folder / "hub.db").write_bytes(template)
         self.disk = Disk(world, folder, self._fell)
         self._backup = folder.with_name("backup.db")
         self._loop: SimLoop | None = None

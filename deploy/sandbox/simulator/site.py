@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -173,11 +173,10 @@ def _verified(signed: bytes, key: bytes) -> bytes:
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """The hub's database with its gates registered, made once by this process."""
-    path = Path(mkdtemp(prefix="gatelight-simulator-")) / "hub.db"
 
-    async def make() -> None:
+    async def make(path: Path) -> None:
         store = await open_store(path, create=True)
         audit = AuditEntry(at_ms=WALL_MS, who="simulator", action="template", detail="")
         await store.add_place(Place(place_id=PLACE, name=PLACE), audit=audit)
@@ -187,5 +186,7 @@ def _template() -> Path:
             await store.add_device(keys.registered(), audit=audit)
         await store.close()
 
-    asyncio.run(make())
-    return path
+    with TemporaryDirectory(prefix="gatelight-simulator-") as folder:
+        path = Path(folder) / "hub.db"
+        asyncio.run(make(path))
+        return path.read_bytes()
