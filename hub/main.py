@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -43,6 +44,9 @@ from protocol.keys import decode_key
 from protocol.trust import TrustBundle, open_trust
 
 _LOG: Final = logging.getLogger(__name__)
+_SWITCH_S: Final = 0.0005
+"""How long a thread keeps the interpreter's lock when another waits: SQLite's thread asks for it at each row, and at
+Python's 5 ms a commit of a few rows took twice as long while check-ins came in."""
 _CLIENT_ID: Final = "hub"
 _FILTERS: Final = (
     topics.CHECKINS_FILTER,
@@ -56,6 +60,7 @@ _FILTERS: Final = (
 def run(config: HubConfig) -> int:
     """Run until a signal or a failure. Returns the exit code."""
     log_as_json()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         return asyncio.run(_serve(config))
     except (OSError, ValueError, StoreError, ProtocolError, RegistryError) as error:

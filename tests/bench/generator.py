@@ -129,7 +129,7 @@ class Group:
     """Gates that behave alike: `rate` messages a second each, or, at 0, as fast as the window lets them."""
 
     def __init__(self, plan: dict[str, Any], gates: list[Gate]) -> None:
-        self.rate, self.gates = plan["rate"], gates
+        self.rate, self.before, self.before_s, self.gates = plan["rate"], plan["before"], plan["before_s"], gates
         self.began_s = self.ended_s = 0.0
 
     def result(self) -> dict[str, Any]:
@@ -275,12 +275,14 @@ class Generator:
                 gate.take_puback(now_s)
 
     def _start(self, group: Group, now_s: float) -> None:
-        group.began_s = now_s
+        group.began_s = now_s + (group.before_s if group.before else 0)
         for index, gate in enumerate(group.gates):
             if group.rate:
                 # Spread over one period, so that they do not meet.
-                first_s = now_s + index / len(group.gates) / group.rate
+                first_s = group.began_s + index / len(group.gates) / group.rate
                 heapq.heappush(self._due, (first_s, gate.identity.number, gate, 1 / group.rate))
+                gate.allowed = group.before
+                gate.send(now_s)
             else:
                 gate.allowed = gate.total
                 gate.send(now_s)

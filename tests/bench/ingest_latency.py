@@ -4,10 +4,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from load import Group, Site, Spent, load_on, lost, percentile
+from load import BEFORE_S, Group, Site, Spent, load_on, lost, percentile
 from result import TARGETS, Plot, Result, Row
 
 GATES = 500
+BEFORE = 24
+"""A gate whose numbers have one digit more is read by another pattern: its first 23 check-ins are like no others."""
 P50_MS, P99_MS, WANTED_A_S = 4.0, 25.0, 5000.0
 
 
@@ -25,14 +27,17 @@ def run(*, quick: bool) -> Result:
 def paced(site: Site, *, a_s: float, seconds: float) -> dict[str, Any]:
     """One check-in a message, from all gates in turn."""
     rate = a_s / GATES
-    with load_on(site, {"all": Group(gates=GATES, checkins=max(1, round(rate * seconds)), rate=rate)}) as load:
+    paced_checkins = max(1, round(rate * seconds))
+    group = Group(gates=GATES, checkins=BEFORE + paced_checkins, rate=rate, before=BEFORE)
+    with load_on(site, {"all": group}) as load:
         load.connect()
+        load.run(start=["all"], seconds=BEFORE_S)
         spent = Spent(site.hub, site.broker, load.child)
-        seen = load.run(start=["all"], until=["all"])
+        seen = load.run(start=[], until=["all"])
         took_s, cpu_s = spent.done()
         group = seen["groups"]["all"]
         return {
-            "a_s": load.sent / (group["ended_s"] - group["began_s"]),
+            "a_s": GATES * paced_checkins / (group["ended_s"] - group["began_s"]),
             "asked_a_s": a_s,
             "latencies_ms": group["latencies_ms"],
             "lag_ms": percentile(seen["lags_ms"], 0.99),
@@ -74,7 +79,7 @@ def report(*, quiet: dict[str, Any], full: dict[str, Any], half: dict[str, Any],
         method=(
             f"{GATES} gates, each with its own TLS connection, send one check-in a message in turn; the clock runs from the "
             "moment before the bytes are handed to the socket until the receipt is read, broker both ways included. Hub, "
-            "broker and generator on the same two cores, synchronous=FULL. The ceiling is what is stored a second when twice "
+            "broker and generator on the same two cores, synchronous=FULL. Each gate has sent 24 before. The ceiling is what is stored a second when twice "
             "5,000 are asked for."
         ),
         notes=[

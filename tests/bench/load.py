@@ -44,6 +44,7 @@ from protocol.keys import encode_key
 from protocol.terms import Direction
 
 START_S = 60.0
+BEFORE_S = 6.0
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
 RECEIPTS = ("own/receipts",)
 """What a gate of the generator subscribes to at least; `own/` is its own branch."""
@@ -66,6 +67,8 @@ class Group:
     checkins: int
     each: int = 1
     rate: float = 0.0
+    before: int = 0
+    """Of the check-ins, how many each sends at once, `BEFORE_S` before the pace begins; with a rate only."""
     live: bool = False
     """Sealed when they are sent, at the time of that moment; with a rate only, and one a message."""
 
@@ -221,7 +224,7 @@ class Load:
             "epoch": os.urandom(8).hex(),
             "at_ms": time.time_ns() // 1_000_000,
             "groups": {
-                name: {"first": first, **group.__dict__}
+                name: {"first": first, "before_s": BEFORE_S, **group.__dict__}
                 for first, (name, group) in zip(firsts, groups.items(), strict=True)
             },
         }
