@@ -30,6 +30,8 @@ from protocol.terms import Direction
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 5.0
 _PAUSE_S: Final = 1.0
+_PUBLISHED_AT_ONCE: Final = 64
+"""A few milliseconds of writing to the broker; after a start thousands are due, and receipts must not wait for all."""
 _REPORTED_MAX: Final = 1 << 62
 """A device that claims more only wants the numbers to end."""
 
@@ -114,7 +116,9 @@ class Policies:
             for device in self._roster.devices
             if device.state is not DeviceState.REVOKED and device.place_id not in places.unreadable
         )
-        for issued in await self._issue(wanted):
+        for at, issued in enumerate(await self._issue(wanted)):
+            if at % _PUBLISHED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             self._board.set(topics.policy(issued.device_id), issued.sealed)
         for device in self._roster.devices:
             if device.state is DeviceState.REVOKED:

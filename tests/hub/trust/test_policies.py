@@ -289,3 +289,20 @@ async def test_its_task_does_not_look_at_every_gate_again_while_nothing_changes(
     await eventually(lambda: read().version == 8, wait_s=1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_others_get_their_turn_while_thousands_are_published(*, policies, roster, device):
+    names = [number.to_bytes(8, "big") for number in range(1000)]
+    roster._devices = {name: replace(device, device_id=name, gate_id=name.hex()) for name in names}
+    await policies.policy_for(device=names[0], place="mall", gate="north", direction=Direction.OUT)
+    published = []
+
+    async def watch():
+        while True:
+            published.append(len(policies._board._wanted))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await policies.step()
+    watching.cancel()
+    assert {64, 128, 960} <= set(published)
