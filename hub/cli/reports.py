@@ -79,7 +79,10 @@ async def _status(args: argparse.Namespace) -> int:
     oldest_ms = status.outbox_oldest_ms
     report["outbox_age_ms"] = None if oldest_ms is None else max(0, now_ms - oldest_ms)
     report["heads"] = [_head_row(head) for head in heads]
-    report["devices"] = [_device_status(device, heads) for device in devices]
+    seen_ms: dict[bytes, int] = {}
+    for head in heads:
+        seen_ms[head.device_id] = max(head.updated_ms, seen_ms.get(head.device_id, 0))
+    report["devices"] = [_device_status(device, seen_ms.get(device.device_id)) for device in devices]
     report["gap_list"] = [
         {
             "device": gap.device_id.hex(),
@@ -108,8 +111,7 @@ def _head_row(head: Head) -> dict[str, Any]:
     }
 
 
-def _device_status(device: Device, heads: tuple[Head, ...]) -> dict[str, Any]:
-    seen_ms = max((head.updated_ms for head in heads if head.device_id == device.device_id), default=None)
+def _device_status(device: Device, seen_ms: int | None) -> dict[str, Any]:
     return device_row(device) | {"last_seen": None if seen_ms is None else time_text(seen_ms)}
 
 

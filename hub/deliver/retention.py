@@ -12,7 +12,7 @@ from hub.store.ports import OutboxStore
 _LOG: Final = logging.getLogger(__name__)
 _EVERY_S: Final = 60.0
 _BEAT_S: Final = 10.0  # Well within the 30 s after which a loop counts as stalled.
-_BATCHES: Final = 50  # At most 50,000 rows a transaction, so that ingest never waits long.
+_BATCHES: Final = 10  # At most 10,000 rows a transaction, as ingest waits for it: some 50 ms.
 _HOUR_MS: Final = 3_600_000
 
 

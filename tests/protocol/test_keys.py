@@ -123,3 +123,8 @@ def test_a_key_is_a_value(keys):
     assert again == keys.device.public
     assert hash(again) == hash(keys.device.public)
     assert again != keys.hub.public
+
+
+def test_a_key_is_opened_once(keys):
+    data = encode_key(keys.device.public)
+    assert decode_key(bytes(bytearray(data))) is decode_key(data)

@@ -265,3 +265,44 @@ async def test_its_task_sees_what_another_process_changed(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_its_task_does_not_look_at_every_gate_again_while_nothing_changes(
+    *, add_device, policies, roster, fleet, read, eventually, monkeypatch
+):
+    monkeypatch.setattr(module, "_LOOK_S", 0.0)
+    steps, step = [], policies.step
+
+    async def counted():
+        steps.append(len(steps))
+        await step()
+
+    monkeypatch.setattr(policies, "step", counted)
+    await add_device()
+    await roster.load()
+    task = asyncio.create_task(policies.run())
+    await eventually(lambda: TOPIC in policies._board._wanted)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert steps == [0]
+    fleet.present(b"device-1", has(7))
+    await eventually(lambda: read().version == 8, wait_s=1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_others_get_their_turn_while_thousands_are_published(*, policies, roster, device):
+    names = [number.to_bytes(8, "big") for number in range(1000)]
+    roster._devices = {name: replace(device, device_id=name, gate_id=name.hex()) for name in names}
+    await policies.policy_for(device=names[0], place="mall", gate="north", direction=Direction.OUT)
+    published = []
+
+    async def watch():
+        while True:
+            published.append(len(policies._board._wanted))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await policies.step()
+    watching.cancel()
+    assert {64, 128, 960} <= set(published)
