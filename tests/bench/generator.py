@@ -45,7 +45,8 @@ class Gate:
         self.head = b""
         self.allowed = self.next = self.receipted = self.resends = 0
         self.pending: deque[tuple[int, float]] = deque()
-        self.latencies_s: list[float] = []
+        self.waits: list[tuple[float, float]] = []
+        """When each was sent, and when its receipt came."""
         self.receipt = b""
         self.progress_s = 0.0
         self.live: Chain | None = None
@@ -81,13 +82,13 @@ class Gate:
         self.receipted, self.receipt, self.progress_s = seq, payload, now_s
         pending = self.pending
         while pending and pending[0][0] <= seq:
-            self.latencies_s.append(now_s - pending.popleft()[1])
+            self.waits.append((pending.popleft()[1], now_s))
 
     def take_puback(self, now_s: float) -> None:
         """Where nobody gives receipts, the broker's word has to do."""
         if self.pending:
             self.receipted, sent_s = self.pending.popleft()
-            self.latencies_s.append(now_s - sent_s)
+            self.waits.append((sent_s, now_s))
             self.progress_s = now_s
 
     def send(self, now_s: float) -> None:
@@ -134,16 +135,17 @@ class Group:
 
     def result(self) -> dict[str, Any]:
         """What was seen since the last time it was asked for."""
-        latencies_ms = [1000 * each for gate in self.gates for each in gate.latencies_s]
+        waits = [each for gate in self.gates for each in gate.waits]
         for gate in self.gates:
-            gate.latencies_s = []
+            gate.waits = []
         return {
             "sent": sum(gate.sent for gate in self.gates),
             "receipted": sum(gate.receipted for gate in self.gates),
             "resends": sum(gate.resends for gate in self.gates),
             "began_s": self.began_s,
             "ended_s": self.ended_s,
-            "latencies_ms": latencies_ms,
+            "latencies_ms": [1000 * (ended_s - began_s) for began_s, ended_s in waits],
+            "waits": waits if self.rate else [],
         }
 
 
