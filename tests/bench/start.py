@@ -4,6 +4,7 @@ import asyncio
 import compileall
 import contextlib
 import os
+import re
 import signal
 import socket
 import statistics
@@ -13,6 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from deploy.sandbox.site import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 7
+DEAREST = 9
 DEVICE_S, DEVICE_MB, HUB_S, HUB_MB = 1.0, 90, 1.5, 120
 # The libraries that each of them stands on, imported and nothing more.
 DEVICE_BARE = (
@@ -70,13 +73,15 @@ async def measured(folder: Path, *, rounds: int) -> Result:
         name: bare_starts(code, rounds)
         for name, code in (("device", DEVICE_BARE), ("child", CHILD_BARE), ("hub", HUB_BARE))
     }
-    return result_of(device, hub, bare, rounds=rounds)
+    imports = {module: imports_of(module, rounds) for module in ("device.commands", "hub.cli.service")}
+    return result_of(device, hub, bare, imports, rounds=rounds)
 
 
 def result_of(
     device: list[tuple[float, Memory]],
     hub: list[tuple[float, Memory]],
     bare: dict[str, tuple[float, float]],
+    took_ms: dict[str, str],
     *,
     rounds: int,
 ) -> Result:
@@ -126,6 +131,10 @@ def result_of(
             "The device is ready when it says READY=1 to systemd's socket, which it does after its first decoded frame. Memory is read 2 s "
             "later from `smaps_rollup`. Files are in the page cache and modules compiled: a first start after boot reads them from the card."
         ),
+        notes=[
+            f"Imports are most of it. `-X importtime` of {module}, which makes them some longer, in ms by package: {took}."
+            for module, took in took_ms.items()
+        ],
         series={"device": [took for took, _ in device], "hub": [took for took, _ in hub]},
         plot=Plot(x_label="s to ready", y_label="share of starts"),
     )
@@ -189,6 +198,27 @@ def bare_starts(code: str, rounds: int) -> tuple[float, float]:
             took.append(time.perf_counter() - began_s)
             sizes.append(memory_of(process.pid).rss)
     return statistics.median(took), statistics.median(sizes)
+
+
+def imports_of(module: str, rounds: int) -> str:
+    """What importing it takes, by package, as `-X importtime` has it: medians in ms, the dearest first."""
+    seen: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        process = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", f"import {module}"],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        a_round: Counter[str] = Counter()
+        for own_us, name in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", process.stderr, re.MULTILINE):
+            a_round[name.partition(".")[0]] += int(own_us)
+        for name, own_us in [("all", a_round.total()), *a_round.items()]:
+            seen.setdefault(name, []).append(own_us / 1000)
+    medians = {name: statistics.median(each) for name, each in seen.items()}
+    dearest = sorted(medians, key=medians.__getitem__, reverse=True)[:DEAREST]
+    return ", ".join(f"{name} {medians[name]:.0f}" for name in dearest)
 
 
 @contextlib.contextmanager
