@@ -107,8 +107,10 @@ class Intake:
                 continue
             if any(isinstance(entry, SealedCheckIn) and entry.kid not in known.keys for entry in said.entries):
                 known = await self._insist.on(partial(self._directory.look_again, device_id))
-            parts = verify(said.entries, device_id=device_id, keys=known.keys, vouched=vouched.get(device_id))
-            vouched[device_id] = vouched_before(parts)
+            parts = verify(
+                said.entries, device_id=device_id, keys=known.keys, ended=known.ended, vouched=vouched.get(device_id)
+            )
+            vouched[device_id] = vouched_before(parts, ended=known.ended)
             verified.append(parts)
         return reversed(verified)
 

@@ -39,33 +39,36 @@ def verify(
     *,
     device_id: bytes,
     keys: Mapping[bytes, VerifyKey],
+    ended: frozenset[bytes] = frozenset(),
     vouched: bytes | None = None,
 ) -> tuple[Part, ...]:
     """What is believed of a message, in its order, with as few signature checks as its chain allows.
 
-    `vouched` is the hash that something genuine after the message names: `vouched_before` of the same device's next.
+    `ended` are those of the keys that sign nothing new; `vouched` is the hash that something genuine after the message
+    names: `vouched_before` of the same device's next.
 
     From the last entry back to the first:
 
     1. It can be read, else it is poison (`malformed`, `limit`, `unsupported`).
     2. It names one of the keys, and the id, of the device whose topic it came by (`unknown_key`, `wrong_device`).
-    3. The genuine entry after it names it by its hash, or else its own signature is right (`bad_signature`).
+    3. The genuine entry after it names it by its hash, or else its own signature is right (`bad_signature`). What an
+       ended key has signed vouches for nothing: whoever still has that key could claim a newer one.
 
     So a run of sound messages costs one signature check, and after a wrong one the next entry stands for itself.
     """
     parts: list[Part] = []
     for entry in reversed(entries):
         part = _verify_one(entry, device_id=device_id, keys=keys, vouched=vouched)
-        vouched = part.sealed.checkin.prev if isinstance(part, Genuine) else None
+        vouched = vouched_before((part,), ended=ended)
         parts.append(part)
     parts.reverse()
     return tuple(parts)
 
 
-def vouched_before(parts: Sequence[Part]) -> bytes | None:
-    """The hash of the check-in before these, if the first of them is genuine and so vouches for it."""
+def vouched_before(parts: Sequence[Part], *, ended: frozenset[bytes] = frozenset()) -> bytes | None:
+    """The hash of the check-in before these, if the first is genuine and by no ended key, and so vouches for it."""
     first = parts[0] if parts else None
-    return first.sealed.checkin.prev if isinstance(first, Genuine) else None
+    return first.sealed.checkin.prev if isinstance(first, Genuine) and first.sealed.kid not in ended else None
 
 
 def without_ended(parts: Sequence[Part], *, ended: frozenset[bytes], epoch: bytes, seq: int) -> tuple[Part, ...]:

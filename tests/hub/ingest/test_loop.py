@@ -347,6 +347,30 @@ async def test_a_rotated_key_is_taken_over_and_the_old_one_then_signs_nothing_ne
     assert len(site.store.stored(gate)) == 4
 
 
+@pytest.mark.parametrize("cut", [[(5, 6)], [(5, 5), (6, 6)]])
+async def test_an_ended_key_vouches_for_nothing(site, gate, make_gate, cut):
+    """Else whoever has it makes rows that claim the newer key, and what the gate sends next is taken for a fork."""
+    older, newer = gate.key, make_gate("newer").key
+    site.store.later_keys.append(
+        StoredKey(kid=newer.public.kid, device_id=gate.device, cose_key=encode_key(newer.public), from_ms=1)
+    )
+    site.store.version += 1
+    await site.ingest._intake.refresh()
+    gate.make(2)
+    gate.key = newer
+    gate.make(2)
+    await site.run((gate.topic(), gate.message(1, 4)))
+    await site.ingest._intake.refresh()
+    thief = gate.copy()
+    (forged,) = thief.make(1)
+    thief.chain[4] = forged[:-1] + bytes([forged[-1] ^ 1])
+    thief.key = older
+    thief.make(1)
+    await site.run(*((gate.topic(), thief.message(first, last)) for first, last in cut))
+    assert [entry.reason for entry in site.store.quarantine] == ["bad_signature", "ended_key"]
+    assert len(site.store.stored(gate)) == 4
+
+
 async def test_a_key_that_was_granted_a_moment_ago_signs_at_once(site, gate, make_gate):
     gate.make(2)
     await site.run((gate.topic(), gate.message(1, 1)))
