@@ -68,9 +68,16 @@ class Connections:
             StoreWriteError: SQLite refused; nothing was written.
         """
         async with self._writing:
+            # aiosqlite has no public way to hand over a function; all its methods go through this one.
+            handed = self._writer._execute(_transact, self._writer._conn, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            done = asyncio.ensure_future(handed)
             try:
-                # aiosqlite has no public way to hand over a function; all its methods go through this one.
-                await self._writer._execute(_transact, self._writer._conn, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+                await asyncio.shield(done)
+            except asyncio.CancelledError:
+                # The thread goes on: whoever reads after us sees all of it or nothing.
+                await asyncio.wait({done})
+                done.exception()
+                raise
             except (sqlite3.Error, OverflowError) as error:
                 raise StoreWriteError(f"the database refused a transaction: {error}") from error
 
