@@ -57,6 +57,8 @@ class Announce:
         self._announced: set[bytes] = set()
         self._refused_ms: dict[bytes, int] = {}
         """Since when the platform has answered no, without a pause."""
+        self._failed: set[bytes] = set()
+        """Those at which a round has ended: they come last, so that what the platform chokes on stops nobody else."""
         self._wake = asyncio.Event()
 
     def announced(self, kid: bytes) -> bool:
@@ -103,7 +105,10 @@ class Announce:
     async def step(self) -> int:
         """Tell of each key; returns how many the platform has not taken. Raises StoreError."""
         untold = told = 0
-        waiting = await self._store.keys_to_announce(limit=_AT_ONCE)
+        waiting = sorted(
+            await self._store.keys_to_announce(limit=_AT_ONCE), key=lambda stored: stored.kid in self._failed
+        )
+        self._failed &= {stored.kid for stored in waiting}
         for at, stored in enumerate(waiting):
             sealed = self._sealed(stored)
             if sealed is None:
@@ -114,7 +119,8 @@ class Announce:
             except PlatformError as error:
                 _LOG.warning("key_not_announced", extra={"kid": stored.kid.hex(), "what": str(error)})
                 if not isinstance(error, PlatformRefusedError):
-                    # It is away. Whether it refuses the others is not known any more either.
+                    # Most likely it is away. Whether it refuses the others is not known any more either.
+                    self._failed.add(stored.kid)
                     for other in waiting[at:]:
                         self._refused_ms.pop(other.kid, None)
                     untold += len(waiting) - at

@@ -6,7 +6,7 @@ import pytest
 from hub.model import DeviceState
 from hub.trust import announce as module
 from hub.trust.announce import Announce
-from hub.trust.ports import PlatformRefusedError, PlatformTimeoutError
+from hub.trust.ports import PlatformError, PlatformRefusedError, PlatformTimeoutError
 from hub.trust.roster import Roster
 from protocol.devicekey import open_device_key
 
@@ -133,6 +133,31 @@ async def test_only_a_platform_that_answers_no_for_ten_minutes_lets_the_check_in
     assert not announce.announced(device.kid)
     now.s += 1
     assert announce.announced(device.kid)
+
+
+async def test_keys_that_the_platform_chokes_on_do_not_stop_the_others(
+    *, announce, add_device, roster, platform, signing, monkeypatch
+):
+    devices = [
+        await add_device(device_id=b"device-%d" % number, gate_id=f"g{number}", **signing(str(number)))
+        for number in range(5)
+    ]
+    await roster.load()
+    bad = {device.kid for device in devices[:2]}
+    put = platform.put_device_key
+
+    async def choke(kid, sealed):
+        if kid in bad:
+            raise PlatformError("status 500")
+        await put(kid, sealed)
+
+    monkeypatch.setattr(platform, "put_device_key", choke)
+    for _ in range(3):
+        await announce.step()
+    assert [announce.announced(device.kid) for device in devices] == [False, False, True, True, True]
+    bad.clear()
+    assert await announce.step() == 0
+    assert all(announce.announced(device.kid) for device in devices)
 
 
 async def test_a_platform_that_is_away_is_asked_once_a_round_and_the_hub_does_not_look_dead(
