@@ -18,12 +18,8 @@ from protocol.envelope import Sealed
 from protocol.keys import SIGNATURE_BYTES
 from protocol.limits import CHECKIN_BYTES, INT64_MAX, TIME_MAX_MS
 
-_WHOSE: Final = slice(0, 40)
-"""Tag, protected header with the key's id, lengths, device: the bytes by which a gate's patterns are found."""
-_PATTERNS_A_GATE: Final = 4
-"""Green and three others: of more, the one that was used longest ago goes."""
-_GATES_MAX: Final = 16_384
-"""Three kilobytes each. When there are more, all are forgotten and made again as they come."""
+_PATTERNS_MAX: Final = 4
+"""Green and three others, three kilobytes each: of more, the one that was used longest ago goes."""
 
 _SEQ, _PREV, _AT, _CODE, _SUBJECT, _EVIDENCE, _TEMPERATURE = 3, 4, 5, 13, 15, 17, 18
 _ISSUED = 2
@@ -39,14 +35,16 @@ _NOWHERE: Final = (0, 0, "")
 
 
 class Familiar:
-    """Reads check-ins, and remembers what they look like."""
+    """Reads the check-ins of one gate, and remembers what they look like. Nothing is verified here: what one gate sends
+    must not take the place of another's patterns.
+    """
 
     def __init__(self) -> None:
-        self._patterns: dict[bytes, list[_Pattern]] = {}
+        self._patterns: list[_Pattern] = []
 
     def parse(self, data: bytes) -> SealedCheckIn:
         """As `parse_checkin`, with the same errors."""
-        known = self._patterns.get(data[_WHOSE], [])
+        known = self._patterns
         for index, pattern in enumerate(known):
             sealed = pattern.read(data) if len(data) == pattern.size else None
             if sealed is not None:
@@ -64,11 +62,8 @@ class Familiar:
         places = _places(sealed)
         if places is None:
             return
-        if len(self._patterns) >= _GATES_MAX:
-            self._patterns.clear()
-        known = self._patterns.setdefault(sealed.data[_WHOSE], [])
-        known.insert(0, _Pattern(sealed, places))
-        del known[_PATTERNS_A_GATE:]
+        self._patterns.insert(0, _Pattern(sealed, places))
+        del self._patterns[_PATTERNS_MAX:]
 
 
 class _Pattern:

@@ -4,6 +4,7 @@ Holds what the pure stages are asked about: heads, tails, presences and devices.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -43,7 +44,8 @@ class Intake:
 
     def __init__(self, *, store: IngestStore, directory: Directory, insist: Insist) -> None:
         self._store, self._directory, self._insist = store, directory, insist
-        self._familiar = Familiar()
+        self._familiar: defaultdict[bytes, Familiar] = defaultdict(Familiar)
+        """By device, of those that are registered."""
         self._spools = Spools(())
         self._presences: dict[bytes, DevicePresence] = {}
         self._unplaced: dict[bytes, tuple[bytes, int, bytes]] = {}
@@ -72,13 +74,16 @@ class Intake:
             batch.refused["bad_topic"] += 1
             return None
         device_id, leaf = from_topic
-        # Presence of unregistered devices too: they may be registered while they are connected.
-        if leaf != "presence" and self._active(device_id, batch) is None:
+        if leaf == "presence":
+            # Of unregistered devices too: they may be registered while they are connected.
+            said = read_payload(leaf, delivery.payload)
+            if not isinstance(said, PresenceSaid):
+                batch.refused["bad_presence"] += 1
+                return None
+        elif self._active(device_id, batch) is None:
             return None
-        said = read_payload(leaf, delivery.payload, parse=self._familiar.parse)
-        if leaf == "presence" and not isinstance(said, PresenceSaid):
-            batch.refused["bad_presence"] += 1
-            return None
+        else:
+            said = read_payload(leaf, delivery.payload, parse=self._familiar[device_id].parse)
         return _Message(device_id=device_id, payload=delivery.payload, said=said)
 
     def _active(self, device_id: bytes, batch: MicroBatch) -> KnownDevice | None:

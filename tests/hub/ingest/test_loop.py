@@ -96,6 +96,28 @@ async def test_a_gates_check_ins_are_read_by_the_pattern_of_one_before(site, gat
     assert len(read) < 30
 
 
+async def test_a_gate_that_claims_to_be_many_takes_nobody_elses_patterns(site, gate, make_gate):
+    """Patterns are learnt before a signature is looked at."""
+    hostile = make_gate("hostile")
+    site.store.register(hostile)
+    await site.ingest.load()
+    gate.make(30)
+    await site.run((gate.topic(), gate.message(1, 30)))
+    known = list(site.ingest._intake._familiar[gate.device]._patterns)
+    claims = [make_gate(f"nobody {number}") for number in range(40)]
+    for each in claims:
+        each.make(1, seq=1000)
+    await site.run(
+        (hostile.topic(), encode_message([each.chain[0] for each in claims])),
+        (make_gate("stranger").topic("presence"), b"\xff"),
+        (make_gate("stranger").topic(), claims[0].message(1, 1)),
+    )
+    patterns = site.ingest._intake._familiar
+    assert set(patterns) == {gate.device, hostile.device}
+    assert patterns[gate.device]._patterns == known
+    assert len(patterns[hostile.device]._patterns) <= familiar._PATTERNS_MAX
+
+
 async def test_a_resend_is_received_again_without_a_commit(site, gate):
     gate.make(4)
     await site.run((gate.topic(), gate.message(1, 4)))
