@@ -29,7 +29,7 @@ def run(*, quick: bool) -> Result:
     rounds, count = (3, 60) if quick else (ROUNDS, COUNT)
     rows, ratios = [], []
     with ExitStack() as at_end:
-        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir="."))), at_end)
+        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir=".", prefix=".bench-"))), at_end)
         rig.decoder.start()
         at_end.callback(rig.decoder.close)
         time.sleep(2)  # The spare child starts beside the first.

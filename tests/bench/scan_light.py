@@ -65,7 +65,7 @@ def run(*, quick: bool) -> Result:
     # The pool is there before the threads are.
     with ExitStack() as at_end:
         pool = at_end.enter_context(multiprocessing.get_context("spawn").Pool(2))
-        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir="."))), at_end)
+        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir=".", prefix=".bench-"))), at_end)
         rig.loop.start()
         at_end.callback(rig.loop.stop)
         time.sleep(3)  # The spare child starts beside the first.

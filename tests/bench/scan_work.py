@@ -20,7 +20,9 @@ ROUNDS, PEOPLE = 9, 60
 def run(*, quick: bool) -> Result:
     rounds, people = (3, 30) if quick else (ROUNDS, PEOPLE)
     with ExitStack() as at_end:
-        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir="."))), at_end, face=False)
+        rig = Rig(
+            Path(at_end.enter_context(tempfile.TemporaryDirectory(dir=".", prefix=".bench-"))), at_end, face=False
+        )
         rig.decoder.start()
         at_end.callback(rig.decoder.close)
         time.sleep(2)  # The spare child starts beside the first; a gate has it long before anybody comes.

@@ -27,7 +27,7 @@ def run(*, quick: bool) -> Result:
     shown = frames([code_text(5 * 10**6 + n) for n in range(people)], look=GATE, seed=3)
     empty = still_hall(GAP_FRAMES, sigma=3)
     with ExitStack() as at_end:
-        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir="."))), at_end)
+        rig = Rig(Path(at_end.enter_context(tempfile.TemporaryDirectory(dir=".", prefix=".bench-"))), at_end)
         rig.loop.start()
         at_end.callback(rig.loop.stop)
         time.sleep(3)  # The spare child starts beside the first.
