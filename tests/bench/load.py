@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,9 +251,9 @@ class Load:
     def connect(self) -> dict[str, float]:
         return self._ask(step="connect")
 
-    def run(self, *, start: list[str], until: list[str] = [], seconds: float = 0.0) -> dict[str, Any]:  # noqa: B006
+    def run(self, *, start: list[str], until: Sequence[str] = (), seconds: float = 0.0) -> dict[str, Any]:
         """Start groups; until those in `until` are done and `seconds` are over."""
-        return self._ask(step="run", start=start, until=until, seconds=seconds)
+        return self._ask(step="run", start=start, until=list(until), seconds=seconds)
 
     @property
     def sent(self) -> int:
