@@ -112,6 +112,10 @@ def run(*, quick: bool) -> Result:
                 f"A stall is a processor that was away for {LEAST_MS:g} ms or more, as a process of the highest priority saw that "
                 "only sleeps: this machine is virtual, and its host runs it when it can."
             ),
+            (
+                "Why 'hard' is late: some of its codes have less contrast than the noise has spread. The scene gate takes them for "
+                "noise, and looks at every fifth frame only."
+            ),
             *(
                 f"No engine reads a frame of {count} of {people} presentations, {name}."
                 for name, count in never.items()

@@ -23,7 +23,7 @@ from device.scan.decoder.scene import SceneGate
 from device.scan.decoder.wire import Effort
 
 LOOKS: dict[str, Look] = {"rendered, as asked": GATE, "rendered, typical": TYPICAL, "rendered, hard": HARD}
-PEOPLE = 40
+PEOPLE = 120
 # A Pi 4 is taken to be so many times slower a core.
 PI = 5.0
 NAMES = ("ours", "pyzbar", "zxing-cpp")
