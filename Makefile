@@ -15,8 +15,9 @@ setup:
 demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --once" ends by itself
 	@$(BIN)/gatelight-sandbox up $(ARGS)
 
+# Three at once on two cores: half of the time these wait for something.
 test: setup lint fast  ## Everything that must hold before a commit lands
-	$(BIN)/pytest -m "slow or system" -n 2 --dist loadgroup
+	$(BIN)/pytest -m "slow or system" -n 3 --dist loadgroup
 
 fast: setup  ## The tests that take seconds
 	$(BIN)/pytest -m "not slow and not system" -n 2

@@ -214,7 +214,8 @@ def test_the_last_picture_is_answered_before_the_gate_ends(gate):
     gate.start(frames_each=1, loop=False)
     assert gate.ended() == 0
     assert gate.scans() == [("green", "ok")]
-    end, uplink = gate.events()[-2:]
+    # The uplink may just then say that there is no broker.
+    end, uplink = [event for event in gate.events() if event["event"] != "log"][-2:]
     assert end == {"event": "end_of_frames", "scans": 1}
     assert (uplink["event"], uplink["sent"], uplink["receipts"]) == ("uplink", 0, 0)
 
