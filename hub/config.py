@@ -4,11 +4,13 @@ Each setting's meaning stands beside it; `gatelight-hub check-config` prints wha
 error that names it and its table. Relative paths are relative to the file. Durations carry their unit.
 """
 
+import ipaddress
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -168,6 +170,53 @@ class Enrolment(_Table, frozen=True, kw_only=True):
         return urlsplit(self.url).hostname or ""
 
 
+class Console(_Table, frozen=True, kw_only=True):
+    """`[console]`: the operators' pages and the open API.
+
+    `url` is the address as browsers reach it, without a path. With `cert` and `key` the console speaks TLS itself;
+    without them a reverse proxy on this machine does, and `host` is a loopback address. Plain `http` is for a browser on
+    this very machine. `name` is what the site is called; `timezone` that of the people who read the pages.
+    """
+
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+\Z", max_length=512)]
+    host: Host = "127.0.0.1"
+    port: Port = 8445
+    cert: Path | None = None
+    key: Path | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=64)] = "Gatelight"
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] = "Asia/Shanghai"
+
+    def __post_init__(self) -> None:
+        _check(read_host, _bracketed(self.host), "host")
+        try:
+            parts = urlsplit(self.url)
+            _ = parts.port  # Raises for what is no port.
+        except ValueError as error:
+            raise ValueError(f"url: {error}") from error
+        _check(read_host, _bracketed(parts.hostname or ""), "url")
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("`cert` and `key` go together")
+        if self.cert is not None and parts.scheme != "https":
+            raise ValueError("url: https, as there is a certificate")
+        if self.cert is None and not _is_loopback(self.host):
+            raise ValueError("host: passwords need TLS: give `cert` and `key`, or listen on 127.0.0.1 behind a proxy")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise ValueError("url: plain http is for this machine only")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"timezone: there is no {self.timezone!r} on this machine") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class HubConfig(_Table, frozen=True, kw_only=True):
     """The whole file. `hub_id` is 16 hex digits; `database` must lie on a disk that keeps what it has synced.
 
@@ -185,6 +234,7 @@ class HubConfig(_Table, frozen=True, kw_only=True):
     clock: Clock = Clock()
     ca: Ca | None = None
     enrolment: Enrolment | None = None
+    console: Console | None = None
 
     def __post_init__(self) -> None:
         if self.enrolment is not None and self.ca is None:
@@ -211,6 +261,7 @@ class HubConfig(_Table, frozen=True, kw_only=True):
             self.trust.bundle,
             *(path for table in tls for path in (table.ca, table.cert, table.key)),
             *(() if self.ca is None else (self.ca.cert, self.ca.key)),
+            *(path for path in (() if self.console is None else (self.console.cert, self.console.key)) if path),
         )
 
 

@@ -11,13 +11,14 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from hub.broker.access import RESPONSE, AccessControl
 from hub.broker.client import BrokerClient, Route
 from hub.clock import kernel_synchronised
+from hub.companion import Companion
 from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
@@ -58,18 +59,23 @@ _FILTERS: Final = (
 )
 
 
-def run(config: HubConfig) -> int:
-    """Run until a signal or a failure. Returns the exit code."""
+def run(config: HubConfig, *, console: Sequence[str] = ()) -> int:
+    """Run until a signal or a failure. Returns the exit code.
+
+    Args:
+        config: what is in force.
+        console: the command that serves the operators' pages, for where `[console]` is set.
+    """
     log_as_json()
     sys.setswitchinterval(_SWITCH_S)
     try:
-        return asyncio.run(_serve(config))
+        return asyncio.run(_serve(config, console=console))
     except (OSError, ValueError, StoreError, ProtocolError, RegistryError) as error:
         _LOG.critical("hub_failed", extra={"reason": type(error).__name__, "what": str(error)})
         return 1
 
 
-async def _serve(config: HubConfig) -> int:
+async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -188,6 +194,8 @@ async def _serve(config: HubConfig) -> int:
             stack.push_async_callback(enrolling.close)
             await enrolling.start()
             runs["enrol"] = enrolling.run
+        if config.console is not None and console:
+            runs["console"] = Companion(console, health=health).run
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
         await believing.load()

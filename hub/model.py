@@ -88,6 +88,35 @@ class AuditEntry:
     detail: str
 
 
+class Role(StrEnum):
+    """What somebody may do at the console; `hub.console.accounts.roles` says what that is."""
+
+    ADMINISTRATOR = "administrator"
+    OPERATOR = "operator"
+    RESPONSIBLE = "responsible"
+    """Answers for places: sees and runs these."""
+    ATTENDANT = "attendant"
+    """Stands at gates: sees these."""
+    AUDITOR = "auditor"
+    """Reads the audit log and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Somebody who may use the console. Passwords and secrets are not in it."""
+
+    name: str
+    display: str
+    role: Role
+    scope: frozenset[tuple[str, str]]
+    """(place, gate) that a responsible person or an attendant may see; an empty gate is the whole place."""
+    enabled: bool
+    has_password: bool
+    has_totp: bool
+    added_ms: int
+    changed_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """How far one spool (device, epoch) is stored without a gap that was not noted."""

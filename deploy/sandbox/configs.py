@@ -21,6 +21,7 @@ class Ports:
     platform_pages: int
     hub_http: int
     hub_enrolment: int
+    console: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,13 @@ def hub_config(
             "http": {"host": hosts.hub, "port": ports.hub_http},
             "ca": {"cert": authority.cert, "key": authority.key},
             "enrolment": {"host": hosts.hub, "port": ports.hub_enrolment, "url": enrolment_url(hosts, ports)},
+            "console": {
+                # Plain HTTP is for this machine only.
+                "host": HOST,
+                "port": ports.console,
+                "url": f"http://{HOST}:{ports.console}",
+                "name": "Gatelight 演示 Demo",
+            },
             "retention": {"personal_h": 24},
             # A container has no time service of its own; its host's clock is right.
             "clock": {"source": "assume"},

@@ -119,9 +119,8 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
         raise FileExistsError(f"{folder} is not empty")
     pki, logs = folder / "pki", folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    ports = configs.Ports(
-        **dict(zip(configs.Ports.__dataclass_fields__, free_ports(5, rng=random.SystemRandom()), strict=True))
-    )
+    names = tuple(configs.Ports.__dataclass_fields__)
+    ports = configs.Ports(**dict(zip(names, free_ports(len(names), rng=random.SystemRandom()), strict=True)))
     site_ca = SiteAuthority(pki / "site", now=now)
     platform_ca = CertificateAuthority(pki / "platform", name="Gatelight sandbox platform CA", now=now)
     authority = folder / "platform" / "authority"

@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 
 _SERVICE = "service"
 _MODULES = (
-    _SERVICE, "places", "ca", "broker", "enrol", "policy", "command", "believed", "reports", "audit", "slip",
+    _SERVICE, "places", "ca", "broker", "enrol", "policy", "command", "console", "believed", "reports", "audit", "slip",
 )  # fmt: skip
 
 

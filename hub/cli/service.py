@@ -26,7 +26,8 @@ def _run(args: argparse.Namespace) -> int:
     # The service brings its network libraries; no other command should wait for them.
     from hub.main import run
 
-    return run(config_of(args))
+    console = (sys.executable, "-m", "hub.cli", "console", "run", "--watched", "--config", str(args.config))
+    return run(config_of(args), console=console)
 
 
 def _check_config(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from hub.store import audit_chain
 from hub.store.errors import SchemaTooNewError, StoreCorruptError, StoreOpenError
 
 APPLICATION_ID: Final = 0x474C4842
@@ -44,6 +45,7 @@ def migrate(path: Path, *, steps: Sequence[str], check: bool) -> None:
         StoreOpenError: it cannot be opened, or a step failed; the file is as it was.
     """
     connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    connection.create_function(audit_chain.FUNCTION, audit_chain.ARGUMENTS, audit_chain.link, deterministic=True)
     try:
         _check(connection, path=path, check=check)
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -7,6 +7,8 @@
     RegistryStore   places, gates, devices, audit
     ReportStore     status, counts, quarantine, export
     EnrolStore      enrolment, keys and certificates of devices                 enrol_ports.py
+    TrustStore      what flows to the gates                                     trust_ports.py
+    ConsoleStore    accounts, sessions, the audit log page by page              console_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -37,6 +39,7 @@ from hub.model import (
     StoredCheckIn,
     StoreStatus,
 )
+from hub.store.console_ports import ConsoleStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
@@ -238,7 +241,7 @@ class ReportStore(Protocol):
         """
 
 
-class Store(IngestStore, OutboxStore, RegistryStore, ReportStore, EnrolStore, TrustStore, Protocol):
+class Store(IngestStore, OutboxStore, RegistryStore, ReportStore, EnrolStore, TrustStore, ConsoleStore, Protocol):
     """A whole store, as `main` opens and closes it."""
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from chains import Identity
 
 from hub.deliver.aggregate import aggregate
 from hub.model import HeadChange
+from hub.store import audit_chain
 from hub.store.ports import IngestCommit
 from hub.store.sqlite import open_store
 from protocol.checkin import GENESIS, CheckIn, Evidence, SealedCheckIn, hash_of, parse_checkin, seal_checkin
@@ -127,6 +128,7 @@ class Crowd:
         who = [(self.place(number), Identity(number)) for number in range(self.places)]
         added = [f"{what}.add" for what in ("place", "gate", "device")] * self.places
         with contextlib.closing(sqlite3.connect(database)) as db, db:
+            db.create_function(audit_chain.FUNCTION, audit_chain.ARGUMENTS, audit_chain.link, deterministic=True)
             db.executemany("INSERT INTO place VALUES (?1, ?1, '', '')", ((place,) for place, _ in who))
             db.executemany("INSERT INTO gate VALUES (?, ?, '')", ((place, each.gate) for place, each in who))
             db.executemany(

@@ -192,6 +192,10 @@ class InlineConnection:
         await asyncio.sleep(0)
         return self._conn.execute(sql, tuple(parameters)).fetchall()
 
+    async def create_function(self, *arguments: Any, deterministic: bool) -> None:
+        """As aiosqlite."""
+        self._conn.create_function(*arguments, deterministic=deterministic)
+
     async def commit(self) -> None:
         """As aiosqlite."""
         await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiosqlite
 
+from hub.store import audit_chain
 from hub.store.errors import StoreOpenError, StoreWriteError
 
 BUSY_S: Final = 5.0
@@ -150,6 +151,10 @@ async def connect(path: Path, *, opener: Opener = aiosqlite.connect) -> Connecti
             # No implicit transactions: `transaction` begins and ends each one itself.
             connection = await opener(path, isolation_level=None, timeout=BUSY_S)
             opened.append(connection)
+            # What the trigger of the audit log calls.
+            await connection.create_function(
+                audit_chain.FUNCTION, audit_chain.ARGUMENTS, audit_chain.link, deterministic=True
+            )
             for pragma in pragmas:
                 await connection.execute_fetchall(f"PRAGMA {pragma}")
     except BaseException as error:

@@ -10,6 +10,7 @@ from hub.store.errors import StoreOpenError
 from hub.store.migrate import migrate, migrations
 from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
+from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
@@ -19,7 +20,14 @@ from hub.store.sqlite.trust import SqliteTrust
 
 
 class SqliteStore(
-    SqliteIngest, SqliteOutbox, SqliteRegistry, SqliteReports, SqliteEnrolment, SqliteTrust, SqliteCommands
+    SqliteIngest,
+    SqliteOutbox,
+    SqliteRegistry,
+    SqliteReports,
+    SqliteEnrolment,
+    SqliteTrust,
+    SqliteCommands,
+    SqliteConsole,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

@@ -2,6 +2,7 @@ import sqlite3
 
 import pytest
 
+from hub.store import audit_chain
 from hub.store.errors import SchemaTooNewError, StoreCorruptError, StoreOpenError
 from hub.store.migrate import migrate, migrations
 
@@ -19,6 +20,7 @@ def look(path, sql):
 
 def change(path, *statements):
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.create_function(audit_chain.FUNCTION, audit_chain.ARGUMENTS, audit_chain.link, deterministic=True)
     for statement in statements:
         connection.execute(statement)
     connection.close()

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from hub.model import HeadChange, QuarantineEntry
+from hub.store import audit_chain
 from hub.store.errors import StoreCorruptError, StoreOpenError, StoreWriteError
 from hub.store.ports import IngestCommit
 from hub.store.sqlite import connection, open_store
@@ -122,6 +123,7 @@ async def test_a_failure_between_the_two_connections_closes_the_first(path, monk
 async def test_what_was_written_down_is_never_changed(store, path, statement):
     await store.commit(commit_of(1))
     with closing(sqlite3.connect(path)) as raw:
+        raw.create_function(audit_chain.FUNCTION, audit_chain.ARGUMENTS, audit_chain.link)
         raw.execute("INSERT INTO audit VALUES (1, 1, 'w', 'a', 'd')")
         with pytest.raises(sqlite3.IntegrityError, match="never"):
             raw.execute(statement)

@@ -1,0 +1,1 @@
+"""Who may use the console: passwords, second factors, sessions, roles."""

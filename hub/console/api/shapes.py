@@ -1,0 +1,37 @@
+"""What requests and answers have in common."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PAGE_MOST: Final = 500
+TimeMs = Annotated[int, Field(ge=0, lt=2**53, description="Milliseconds since 1970, UTC.")]
+PlaceId = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._-]+$")]
+GateId = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9._-]*$")]
+
+
+class Shape(BaseModel):
+    """A frozen body in which an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Refused(Shape):
+    """Every refusal: a stable reason, a sentence, and the field that it is about, if it is about one."""
+
+    error: str
+    what: str
+    where: str = ""
+
+
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Refused, "description": "Nobody is signed in."},
+    403: {"model": Refused, "description": "The account may not do this."},
+    404: {"model": Refused, "description": "There is no such thing, or not for this account."},
+    409: {"model": Refused, "description": "What is there does not allow it."},
+    413: {"model": Refused, "description": "The request is too long."},
+    422: {"model": Refused, "description": "A value cannot be accepted; `where` names its field."},
+    429: {"model": Refused, "description": "Asked too often; `Retry-After` says how long to wait."},
+    503: {"model": Refused, "description": "The hub cannot do this now."},
+}
+"""For every router."""
