@@ -174,8 +174,8 @@ class Console(_Table, frozen=True, kw_only=True):
     """`[console]`: the operators' pages and the open API.
 
     `url` is the address as browsers reach it, without a path. With `cert` and `key` the console speaks TLS itself;
-    without them a reverse proxy on this machine does, and `host` is a loopback address. Plain `http` is for a browser on
-    this very machine. `name` is what the site is called; `timezone` that of the people who read the pages.
+    without them a reverse proxy on this machine does, and `host` is a loopback address. Plain `http` is for a browser
+    on this very machine. `name` is what the site is called; `timezone` that of the people who read the pages.
     """
 
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+\Z", max_length=512)]

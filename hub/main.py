@@ -18,7 +18,6 @@ from typing import Any, Final
 from hub.broker.access import RESPONSE, AccessControl
 from hub.broker.client import BrokerClient, Route
 from hub.clock import kernel_synchronised
-from hub.companion import Companion
 from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
@@ -32,7 +31,16 @@ from hub.ingest.loop import Ingest
 from hub.logs import log_as_json
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
-from hub.startup import enrolment_server, mutual_tls, new_presence, now_ms, read_bundle, read_signing_key
+from hub.startup import (
+    authority_of,
+    console_tasks,
+    enrolment_server,
+    mutual_tls,
+    new_presence,
+    now_ms,
+    read_bundle,
+    read_signing_key,
+)
 from hub.store.errors import StoreError
 from hub.store.ports import ReportStore
 from hub.store.sqlite import open_store
@@ -183,19 +191,27 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "retention": retention.run,
             **believing.tasks,
         }
-        certificates = {"broker": config.broker.cert, "platform": config.platform.cert}
-        runs["expiry"] = Expiry(files=certificates, health=health, now_ms=now_ms).run
+        runs["expiry"] = Expiry(
+            files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
+        ).run
         if config.broker.manages_access:
             runs["access"] = Access(roster=believing.roster, control=control, health=health).run
-        if config.ca is not None and config.enrolment is not None:
+        authority = authority_of(config, now_ms=now_ms)
+        if authority is not None and config.enrolment is not None:
             enrolling = enrolment_server(
-                config, store=store, key=key, root=root, believing=believing, health=health, now_ms=now_ms
+                config,
+                store=store,
+                authority=authority,
+                key=key,
+                root=root,
+                believing=believing,
+                health=health,
+                now_ms=now_ms,
             )
             stack.push_async_callback(enrolling.close)
             await enrolling.start()
             runs["enrol"] = enrolling.run
-        if config.console is not None and console:
-            runs["console"] = Companion(console, health=health).run
+        runs |= console_tasks(config, command=console, store=store, authority=authority, health=health, now_ms=now_ms)
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
         await believing.load()

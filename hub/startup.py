@@ -3,16 +3,20 @@
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from hub.broker.client import Presence
 from hub.broker.wire import Outgoing
+from hub.companion import Companion
 from hub.config import HubConfig
+from hub.enrol.errands import enrol_errands
 from hub.enrol.http import EnrolmentPages
 from hub.enrol.server import EnrolmentServer
+from hub.errands import Errands
 from hub.health import Health
-from hub.registry.authority import load_authority
+from hub.registry.authority import Authority, load_authority
 from hub.registry.configuration import Addresses, Configurations
 from hub.store.ports import Store
 from hub.trust.parts import Parts
@@ -28,20 +32,16 @@ def enrolment_server(
     config: HubConfig,
     *,
     store: Store,
+    authority: Authority,
     key: SigningKey,
     root: VerifyKey,
     believing: Parts,
     health: Health,
     now_ms: Callable[[], int],
 ) -> EnrolmentServer:
-    """Where devices enrol and renew. Only with `[ca]` and `[enrolment]`.
-
-    Raises:
-        RegistryError: the authority's files cannot be used.
-    """
-    if config.ca is None or config.enrolment is None:
-        raise ValueError("no [ca] or no [enrolment]")
-    authority = load_authority(cert=config.ca.cert, key=config.ca.key, days=config.ca.certificate_days, now_ms=now_ms())
+    """Where devices enrol and renew. Only with `[ca]` and `[enrolment]`."""
+    if config.enrolment is None:
+        raise ValueError("no [enrolment]")
     enrolment = config.enrolment
 
     async def policy_for(device: bytes, place: str, gate: str, direction: Direction) -> bytes:
@@ -70,6 +70,31 @@ def enrolment_server(
         health=health,
         now_ms=now_ms,
     )
+
+
+def authority_of(config: HubConfig, *, now_ms: Callable[[], int]) -> Authority | None:
+    """Who signs devices' certificates; None without `[ca]`. Raises RegistryError: its files cannot be used."""
+    ca = config.ca
+    return None if ca is None else load_authority(cert=ca.cert, key=ca.key, days=ca.certificate_days, now_ms=now_ms())
+
+
+def console_tasks(
+    config: HubConfig,
+    *,
+    command: Sequence[str],
+    store: Store,
+    authority: Authority | None,
+    health: Health,
+    now_ms: Callable[[], int],
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """The console's process, and who does what it asks for. None without `[console]`."""
+    if config.console is None or not command:
+        return {}
+    handlers = {} if authority is None else enrol_errands(store=store, authority=authority)
+    return {
+        "console": Companion(command, health=health).run,
+        "errands": Errands(store=store, handlers=handlers, health=health, now_ms=now_ms).run,
+    }
 
 
 def new_presence() -> Presence:

@@ -6,7 +6,8 @@ ConsoleError                one sentence, a stable reason, and the field it is a
 ├── NotFoundError      404
 ├── ConflictError      409   what is there does not allow it
 ├── InvalidError       422   a value cannot be accepted; `where` names its field
-└── TooManyError       429   with the seconds to wait
+├── TooManyError       429   with the seconds to wait
+└── UnavailableError   503   the hub, or the platform behind it, cannot do it now
 """
 
 from typing import Final
@@ -66,3 +67,9 @@ class TooManyError(ConsoleError):
     def __init__(self, wait_s: float) -> None:
         self.wait_s: Final = max(1, round(wait_s + 0.5))
         super().__init__("too_many_requests", f"Too many tries. Wait {self.wait_s} seconds.")
+
+
+class UnavailableError(ConsoleError):
+    """The hub, or the platform behind it, cannot do it now."""
+
+    status = 503

@@ -16,9 +16,11 @@ from hub.console.accounts.door import Door
 from hub.console.accounts.passwords import Passwords
 from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, Throttle
 from hub.console.app import console_app
+from hub.console.errands import Errands
 from hub.console.site import Site
 from hub.console.web.words import Words
 from hub.startup import now_ms
+from hub.store.errors import StoreError
 from hub.store.ports import Store
 
 _LOG: Final = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ _HEADERS_BYTES: Final = 16 * 1024
 _KEEP_ALIVE_S: Final = 20
 _FAREWELL_S: Final = 2
 _SWEEP_S: Final = 600.0
+_ERRANDS_KEPT_MS: Final = 3_600_000
 
 
 class _Server(uvicorn.Server):
@@ -52,6 +55,7 @@ def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now
             by_address=Throttle(now_s=time.monotonic, free=FREE_ADDRESS),
             now_ms=clock_ms,
         ),
+        errands=Errands(store=store, now_ms=clock_ms),
         words=Words(),
         now_ms=clock_ms,
     )
@@ -108,7 +112,11 @@ async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]],
 
 
 async def _sweep(store: Store) -> None:
-    """Forget sessions that ended a while ago."""
+    """Forget sessions that ended, and errands of an hour ago."""
     while True:
-        await store.forget_sessions(expired_before_ms=now_ms())
+        try:
+            await store.forget_sessions(expired_before_ms=now_ms())
+            await store.forget_errands(made_before_ms=now_ms() - _ERRANDS_KEPT_MS)
+        except StoreError as error:
+            _LOG.warning("sweep_failed", extra={"what": str(error)})
         await asyncio.sleep(_SWEEP_S)

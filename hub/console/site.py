@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.console.accounts.door import Door
+from hub.console.errands import Errands
 from hub.console.web.words import Words
 from hub.store.ports import Store
 
@@ -23,6 +24,7 @@ class Site:
     timezone: str
     store: Store
     door: Door
+    errands: Errands
     words: Words
     now_ms: Callable[[], int]
 

@@ -1,8 +1,8 @@
 """How many people are inside a place, and how sure that is. Pure.
 
-Entries and exits are admitted check-ins, each stored once whoever sends it again, and counted in the minute in which they
-happened. People forget to scan when they leave: of what went in on earlier days and never came out, nobody stayed, for
-the place was empty at its day's end. That share says how many of today's exits are missing by now.
+Entries and exits are admitted check-ins, each stored once whoever sends it again, and counted in the minute in which
+they happened. People forget to scan when they leave: of what went in on earlier days and never came out, nobody stayed,
+for the place was empty at its day's end. That share says how many of today's exits are missing by now.
 
     inside = entries - exits - missing exits                       never below 0
     missing exits = exits x m / (1 - m)                            m: the share of exits that are not scanned

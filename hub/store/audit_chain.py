@@ -14,6 +14,8 @@ FUNCTION: Final = "audit_link"
 ARGUMENTS: Final = 6
 
 
-def link(before: bytes, row_id: int, at_ms: int, who: str, action: str, detail: str) -> bytes:
+def link(  # noqa: PLR0917 - SQLite hands them over by position
+    before: bytes, row_id: int, at_ms: int, who: str, action: str, detail: str
+) -> bytes:
     """SHA-256 over the deterministic CBOR array of these six."""
     return hashlib.sha256(cbor.encode([before, row_id, at_ms, who, action, detail])).digest()

@@ -185,7 +185,7 @@ def test_one_table_of_a_site_is_a_site_that_lacks_the_others(tmp_path):
 def test_key_stores_and_thermometers_are_described(tmp_path):
     given = '[keystore]\nkind = "pkcs11"\nmodule = "/lib/p11.so"\ntoken_label = "gate"\npin_file = "pin"\n'
     machine = load_machine(written(tmp_path, BARE + given + '[thermometer]\nkind = "mlx90614"\nbus = 3\n'))
-    assert machine.keystore == Pkcs11Keys(module=Path("/lib/p11.so"), token_label="gate", pin_file=tmp_path / "pin")  # noqa: S106 - a name
+    assert machine.keystore == Pkcs11Keys(module=Path("/lib/p11.so"), token_label="gate", pin_file=tmp_path / "pin")
     assert machine.thermometer == Mlx90614Thermometer(bus=3)
     tpm = '[keystore]\nkind = "tpm"\nstore = "tpm2"\npin_file = "pin"\n'
     found = load_machine(written(tmp_path, BARE + tpm)).keystore

@@ -35,7 +35,7 @@ class AccountIn(Shape):
 
     display: Annotated[str, Field(max_length=DISPLAY_CHARS)] = ""
     role: Role
-    scope: Annotated[list[Where], Field(max_length=_SCOPE_MOST)] = []
+    scope: Annotated[tuple[Where, ...], Field(max_length=_SCOPE_MOST)] = ()
     """For responsible persons and attendants, who need one; nobody else has one."""
     enabled: bool = True
 

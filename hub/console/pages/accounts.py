@@ -85,7 +85,9 @@ async def _wanted(request: Request) -> dict[str, Any]:
 
 
 async def _one(site: Site, who: Signed, name: str) -> dict[str, Any]:
-    return {"account": await api.one_account(site, who, name), **await _values(site)}
+    account = await api.one_account(site, who, name)
+    scope = [f"{where.place}/{where.gate}" if where.gate else where.place for where in account.scope]
+    return {"account": account, "scope": scope, **await _values(site)}
 
 
 async def _values(site: Site) -> dict[str, Any]:

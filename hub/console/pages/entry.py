@@ -55,8 +55,8 @@ async def sign_in(request: Request, site: TheSite) -> Response:
 
     def again(error: Exception) -> Response:
         status = error.status if isinstance(error, ConsoleError) else 400
-        values = {"next": _own(_text(form, "next")), "name": _text(form, "name")}
-        return page(request, "sign_in.html", status=status, error=error, **values)
+        typed, back = _text(form, "name"), _own(_text(form, "next"))
+        return page(request, "sign_in.html", status=status, error=error, name=typed, next=back)
 
     return await attempt(act, again)
 

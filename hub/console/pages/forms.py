@@ -45,7 +45,7 @@ def shape(kind: type[Any], values: dict[str, Any]) -> Any:
 async def attempt(
     act: Callable[[], Awaitable[Response]], again: Callable[[InvalidError | Exception], Response]
 ) -> Response:
-    """Do what a form asks for; what it says wrongly comes back on the same page, with everything else as it was typed."""
+    """Do what a form asks for; what it says wrongly comes back on its page, with everything else as it was typed."""
     try:
         return await act()
     except TooManyError as error:

@@ -1,5 +1,6 @@
 """One's own account: password, sessions, tokens for programs."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +10,7 @@ from hub.console.accounts.roles import Permission
 from hub.console.api import sessions as api
 from hub.console.errors import ConsoleError
 from hub.console.pages.forms import attempt, form_of, shape, to
+from hub.console.site import Site
 from hub.console.web.asking import Needs, Signed, TheSite
 from hub.console.web.render import page
 
@@ -60,7 +62,7 @@ async def end_session(site: TheSite, who: Who, session_id: str) -> Response:
     return to("/me")
 
 
-async def _again(request, site, who):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+async def _again(request: Request, site: Site, who: Signed) -> Callable[[Exception], Response]:
     listed = await api.list_sessions(site, who)
 
     def again(error: Exception) -> Response:

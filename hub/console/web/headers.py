@@ -9,18 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BODY_BYTES: Final = 128 * 1024
 """A sealed registration with eight companions is a tenth of it."""
 
-_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
+_POLICY: Final = (
+    "default-src 'none'; "
+    "script-src 'self'; "
+    "style-src 'self'; "
+    "img-src 'self' data:; "
+    "connect-src 'self'; "
+    "manifest-src 'self'; "
+    "form-action 'self'; "
+    "frame-ancestors 'none'; "
+    "base-uri 'none'"
 )
 _HEADERS: Final = {
     "content-security-policy": _POLICY,
@@ -36,7 +34,7 @@ _YEAR_S: Final = 31_536_000
 
 
 class TooLongError(HTTPException):
-    """The body is over `BODY_BYTES`. An HTTPException, as FastAPI takes anything else for a body that cannot be read."""
+    """The body is over `BODY_BYTES`. An HTTPException: FastAPI takes all else for a body that cannot be read."""
 
     def __init__(self) -> None:
         super().__init__(status_code=413, detail="The request is too long.")

@@ -1,4 +1,4 @@
-"""English sentences -> the reader's language. `words/zh.po` is read at start; there is nothing to build."""
+"""English sentences -> the reader's language. `words/zh/*.po`, one for each area, are read at start: no build."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -19,9 +19,7 @@ class Words:
         self._known: dict[str, dict[str, str]] = {"en": {}}
         for language in LANGUAGES:
             if language != "en":
-                with (files("hub.console") / "words" / f"{language}.po").open("rb") as file:
-                    catalogue = read_po(file, locale=language)
-                self._known[language] = {str(entry.id): str(entry.string) for entry in catalogue if entry.id}
+                self._known[language] = _read(language)
 
     def of(self, language: str) -> Translate:
         """The translator into a language of `LANGUAGES`; what has no translation stays English."""
@@ -44,3 +42,15 @@ def wanted(cookie: str | None, accepted: str) -> str:
         if language in LANGUAGES and weight > best_weight:
             best, best_weight = language, weight
     return best
+
+
+def _read(language: str) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for part in sorted((files("hub.console") / "words" / language).iterdir(), key=lambda part: part.name):
+        if part.name.endswith(".po"):
+            with part.open("rb") as file:
+                catalogue = read_po(file, locale=language)
+            for entry in catalogue:
+                if entry.id and known.setdefault(str(entry.id), str(entry.string)) != str(entry.string):
+                    raise ValueError(f"{language}/{part.name}: {entry.id!r} is said in another way elsewhere")
+    return known

@@ -12,6 +12,7 @@ from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.enrolment import SqliteEnrolment
+from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.registry import SqliteRegistry
@@ -28,6 +29,7 @@ class SqliteStore(
     SqliteTrust,
     SqliteCommands,
     SqliteConsole,
+    SqliteErrands,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

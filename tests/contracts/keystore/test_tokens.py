@@ -109,7 +109,7 @@ def test_a_library_that_is_not_there_or_is_none_is_named(token_rig, tmp_path):
 
 
 def test_a_token_of_another_label_is_not_taken(token_rig):
-    store = with_config(token_rig, token_label="gatelight-2")  # noqa: S106 - a name
+    store = with_config(token_rig, token_label="gatelight-2")
     for use in (store.load, store.make, store.erase):
         refused(use, "a", match="gatelight-2.*not there")
 

@@ -15,7 +15,7 @@ from device.enrol.network import CONNECTION_UUID, NetworkManager, wifi_settings
 NM = "org.freedesktop.NetworkManager"
 ROOT = "/org/freedesktop/NetworkManager"
 MOCK = "org.freedesktop.DBus.Mock"
-PASSWORD = "eight-or-more"  # noqa: S105 - of a network that does not exist
+PASSWORD = "eight-or-more"
 
 
 def test_a_network_is_described_by_values():

@@ -12,7 +12,7 @@ from device.keystore.pkcs11 import Pkcs11KeyStore
 from device.keystore.ports import KeyStoreError
 from device.machinefile import FileKeys, Pkcs11Keys, TpmKeys
 
-TOKEN = Pkcs11Keys(module=Path("/absent/p11.so"), token_label="gate", pin_file=Path("/absent/pin"))  # noqa: S106 - a name
+TOKEN = Pkcs11Keys(module=Path("/absent/p11.so"), token_label="gate", pin_file=Path("/absent/pin"))
 TPM = TpmKeys(store=Path("/absent/store"), pin_file=Path("/absent/pin"), tcti="device:/absent")
 
 

@@ -60,7 +60,7 @@ def session(tmp_path, monkeypatch):
     def build(*in_slots):
         library = FakeLibrary(*in_slots)
         monkeypatch.setattr(pkcs11, "lib", lambda module: library)
-        built = TokenSession(module="p11.so", token_label="gate", pin_file=pin_file)  # noqa: S106 - a name
+        built = TokenSession(module="p11.so", token_label="gate", pin_file=pin_file)
         return built, library
 
     return build
@@ -164,7 +164,7 @@ def test_a_token_whose_keys_can_be_taken_out_keeps_none(tmp_path):
     opened = SimpleNamespace(
         get_objects=lambda wanted: list(kept), create_domain_parameters=lambda *_, **__: parameters
     )
-    store = Pkcs11KeyStore(module="p11.so", token_label="gate", pin_file=tmp_path / "pin")  # noqa: S106 - a name
+    store = Pkcs11KeyStore(module="p11.so", token_label="gate", pin_file=tmp_path / "pin")
     store._token.anew = lambda work: work(opened)
     with pytest.raises(KeyStoreError, match="can be taken out"):
         store.make("a")

@@ -10,6 +10,7 @@ from hub.console.accounts.door import Caller, Door
 from hub.console.accounts.passwords import Passwords
 from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, Throttle
 from hub.console.app import console_app
+from hub.console.errands import Errands
 from hub.console.site import Site
 from hub.console.web.words import Words
 from hub.model import Account, AuditEntry, Gate, Place, Role
@@ -127,6 +128,7 @@ async def console(tmp_path, clock) -> AsyncIterator[Console]:
             by_address=Throttle(now_s=now_s, free=FREE_ADDRESS),
             now_ms=clock.now_ms,
         ),
+        errands=Errands(store=store, now_ms=clock.now_ms, longest_s=0.3),
         words=Words(),
         now_ms=clock.now_ms,
     )

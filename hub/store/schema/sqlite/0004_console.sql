@@ -74,3 +74,19 @@ CREATE TABLE session (
     expires_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_account ON session (account);
+
+-- What the console asks of the hub, which alone holds keys and speaks with the platform.
+CREATE TABLE errand (
+    id BLOB PRIMARY KEY,
+    kind TEXT NOT NULL,
+    args TEXT NOT NULL,         -- JSON object
+    data BLOB NOT NULL,         -- what is handed on as it is, such as sealed bytes; empty: nothing
+    who TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('asked', 'done', 'failed')),
+    reason TEXT NOT NULL DEFAULT '', -- stable, why it failed
+    answer BLOB NOT NULL DEFAULT x'', -- what came of it; a sentence where it failed
+    finished_ms INTEGER
+) STRICT;
+CREATE INDEX errand_asked ON errand (made_ms) WHERE state = 'asked';
