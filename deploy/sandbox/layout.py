@@ -5,7 +5,6 @@ Files only; `site.py` starts what they describe.
 
 import datetime as dt
 import os
-import random
 import sys
 import tempfile
 from collections.abc import Callable
@@ -119,9 +118,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
         raise FileExistsError(f"{folder} is not empty")
     pki, logs = folder / "pki", folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    ports = configs.Ports(
-        **dict(zip(configs.Ports.__dataclass_fields__, free_ports(5, rng=random.SystemRandom()), strict=True))
-    )
+    ports = configs.Ports(**dict(zip(configs.Ports.__dataclass_fields__, free_ports(5), strict=True)))
     site_ca = SiteAuthority(pki / "site", now=now)
     platform_ca = CertificateAuthority(pki / "platform", name="Gatelight sandbox platform CA", now=now)
     authority = folder / "platform" / "authority"
