@@ -82,6 +82,8 @@ async def test_each_role_comes_where_its_permissions_say(console, role):
         if not fits:
             wrong.append(f"{route} needs {route.permission}: {answer.status} {answer.text[:200]}")
     assert not wrong
+    account = await console.store.find_account(role.value)
+    assert (account.role, account.scope, account.enabled) == (role, SCOPES.get(role, set()), True)
 
 
 @pytest.mark.parametrize("role", list(SCOPES))
