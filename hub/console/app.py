@@ -83,6 +83,8 @@ def _told(error: Exception) -> ConsoleError:
             return InvalidError("malformed", str(error))
         case HTTPException() if error.status_code == NotFoundError.status:
             return NotFoundError()
+        case HTTPException() if error.status_code == ConsoleError.status:
+            return InvalidError("malformed", "The request cannot be read.")
         case HTTPException():
             told = ConsoleError("bad_request", str(error.detail))
             told.status = error.status_code
