@@ -22,6 +22,7 @@ from deploy.sandbox.platform.config import ApiConfig, PlatformConfig
 from deploy.sandbox.platform.controls import Controls
 from deploy.sandbox.platform.feed import Feed
 from deploy.sandbox.platform.lookup import LookUp
+from deploy.sandbox.platform.places import Places
 from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import OtherContentError, PlatformStore
 from deploy.sandbox.platform.wallet import CodeKind, CodeRequest, Wallet
@@ -49,6 +50,13 @@ class Platform:
         self._statuses = Statuses(config.database.with_name("statuses.sqlite"), keys=authority.issuers)
         self._wallet = Wallet(authority, reference=self._statuses.reference)
         self._store = PlatformStore(config.database, open_subject=self._wallet.open_subject)
+        self._places = Places(
+            config.database.with_name("places.sqlite"),
+            private=authority.resolver,
+            key=lambda: authority.places,
+            known=self._store.is_known,
+            colour=self._statuses.colour,
+        )
         self._feed = Feed(
             authority=authority,
             store=self._store,
@@ -60,6 +68,7 @@ class Platform:
                 known=self._store.is_known,
                 seal_subject=self._wallet.seal_subject,
             ),
+            places=self._places,
             on_disk=self._on_disk,
             hub_of=lambda request: config.hubs.get(_certificate_name(request)),
         )
@@ -102,6 +111,7 @@ class Platform:
         self._disk.shutdown(wait=True)
         self._store.close()
         self._statuses.close()
+        self._places.close()
 
     async def _take_batch(self, request: web.Request) -> web.Response:
         body = await request.read()
