@@ -1,10 +1,11 @@
 """What every route works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
+from hub.console.poster.draw import Drawing
 from hub.console.web.words import Words
 from hub.store.ports import Store
 
@@ -17,6 +18,7 @@ class Site:
         name: what the site is called, on every page.
         url: how browsers reach it, without a path.
         timezone: in which people read times.
+        drawing: makes posters.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Site:
     errands: Errands
     words: Words
     now_ms: Callable[[], int]
+    drawing: Drawing = field(default_factory=Drawing)
 
     @property
     def https(self) -> bool:

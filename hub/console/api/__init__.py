@@ -4,6 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, sessions
+from hub.console.api import accounts, applications, audit, places, sessions
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.ROUTER,
+    sessions.ROUTER,
+    audit.ROUTER,
+    places.ROUTER,
+    applications.ROUTER,
+)
