@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
 from hub.console.poster.draw import Drawing
+from hub.console.web.pace import Pace
 from hub.console.web.words import Words
 from hub.store.ports import Store
 
@@ -30,6 +31,7 @@ class Site:
     words: Words
     now_ms: Callable[[], int]
     drawing: Drawing = field(default_factory=Drawing)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def https(self) -> bool:

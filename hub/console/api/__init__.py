@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, applications, audit, places, sessions
+from hub.console.api import accounts, applications, audit, places, reference, sessions
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.ROUTER,
@@ -12,4 +12,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     audit.ROUTER,
     places.ROUTER,
     applications.ROUTER,
+    reference.ROUTER,
 )
