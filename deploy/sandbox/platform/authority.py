@@ -55,6 +55,11 @@ class Authority:
         """(version, signed bytes) of the trust bundle in force."""
         return self._bundle.version, self._bundle_data
 
+    @property
+    def trust(self) -> TrustBundle:
+        """The trust bundle in force."""
+        return self._bundle
+
     def issuer_names(self) -> dict[bytes, str]:
         """Issuer key id -> the issuer's name, for the pages."""
         return {trusted.key.kid: issuer.name for issuer in self._bundle.issuers for trusted in issuer.keys}

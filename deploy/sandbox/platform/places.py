@@ -3,6 +3,9 @@
 Its rules are those of the platforms that it stands in for: whoever applies is known and green; one place code for one
 phone number, any number for one body; a reissue kills the code before it. An answer is stored with its request, so the
 same request gets it again.
+
+Whoever scans a poster with a phone is shown his own colour and the place, and the visit is written down, marked as by
+poster, beside the check-ins of gates.
 """
 
 import hashlib
@@ -22,14 +25,19 @@ from hub.registry.numbers import is_credit_code, is_phone, is_registration_numbe
 from protocol.errors import ProtocolError
 from protocol.idnumber import is_id_number
 from protocol.keys import SigningKey
-from protocol.placecode import PlaceCode, seal_place_code
+from protocol.placecode import PlaceCode, open_place_code, seal_place_code
 from protocol.placerequest import Applicant, PlaceApplication, PlaceReissue, PlaceRequest, open_applicant
 from protocol.terms import CertificateKind, Colour
+from protocol.trust import TrustBundle
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS place (
     id TEXT PRIMARY KEY, hub BLOB NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, phone TEXT NOT NULL UNIQUE,
     person INTEGER NOT NULL, serial INTEGER NOT NULL, issued_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS visit (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, place TEXT NOT NULL, person INTEGER NOT NULL,
+    colour INTEGER NOT NULL, way TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS request (
     id BLOB PRIMARY KEY, hub BLOB NOT NULL, content BLOB NOT NULL, answer TEXT NOT NULL
@@ -41,6 +49,7 @@ _CERTIFICATES = {
     CertificateKind.ID_CARD: is_id_number,
 }
 _NAME_BYTES = 4
+POSTER = "poster"
 
 Refusals = list[tuple[str, str]]
 
@@ -54,6 +63,21 @@ class RegisteredPlace:
     body: str
     person: int
     serial: int
+
+
+class DeadCodeError(Exception):
+    """A place code that is not, or no longer, in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Somebody was at a place. `way` is `poster`: by the place's code and the visitor's own phone."""
+
+    at_ms: int
+    place: str
+    person: int
+    colour: Colour
+    way: str
 
 
 class Places:
@@ -119,6 +143,32 @@ class Places:
                 self._db.execute("ROLLBACK")
             raise
         return answer
+
+    def visit(self, text: str, person: int, *, trust: TrustBundle, now_ms: int) -> tuple[Visit, str]:
+        """A phone has scanned a poster -> the visit as it was written down, and the place's name.
+
+        Raises:
+            ProtocolError: no place code of ours.
+            DeadCodeError: a reissued one has taken its place.
+        """
+        code = open_place_code(text, trust=trust, at_s=now_ms // 1000)
+        place = self.find(code.place)
+        if place is None or place.serial != code.serial:
+            raise DeadCodeError(f"place {code.place}: issue {code.serial} is not in force")
+        visit = Visit(at_ms=now_ms, place=code.place, person=person, colour=self._colour(person), way=POSTER)
+        self._db.execute(
+            "INSERT INTO visit (at_ms, place, person, colour, way) VALUES (?, ?, ?, ?, ?)",
+            (visit.at_ms, visit.place, visit.person, int(visit.colour), visit.way),
+        )
+        return visit, place.name
+
+    def visits(self, place: str) -> list[Visit]:
+        """A place's visits by poster, oldest first."""
+        found = self._db.execute("SELECT at_ms, person, colour, way FROM visit WHERE place = ? ORDER BY id", (place,))
+        return [
+            Visit(at_ms=at_ms, place=place, person=person, colour=Colour(colour), way=way)
+            for at_ms, person, colour, way in found
+        ]
 
     def _applicant(self, request: PlaceRequest) -> Applicant | None:
         """The applicant's numbers; None for what does not open."""

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from deploy.sandbox.people import Person, Showing
+from deploy.sandbox.phone import DeadPosterError, PhoneError, Phones
 from deploy.sandbox.platform.authority import root_file
 from deploy.sandbox.platform.lookup import id_number
 from hub.registry.applications import checked_application
@@ -15,8 +17,9 @@ from hub.trust.placecodes import PlaceCodes
 from hub.trust.platform import HttpsSource
 from hub.trust.ports import PlatformError, PlatformRefusedError
 from protocol.keys import Ed25519SigningKey, decode_key
-from protocol.placecode import open_place_code
+from protocol.placecode import PlaceCode, open_place_code, seal_place_code
 from protocol.placerequest import PlaceRequest, seal_applicant, seal_place_request
+from protocol.terms import Colour
 from protocol.trust import open_trust
 from tests.hub.registry.test_applications import TYPED
 
@@ -135,3 +138,40 @@ async def test_what_another_key_signed_is_refused(hub):
     hub.codes._key = Ed25519SigningKey(os.urandom(32))
     with pytest.raises(PlatformError, match="403"):
         await hub.apply()
+
+
+def phone(platform):
+    return Phones(platform.session, url=platform.pages)
+
+
+async def test_a_phone_scans_the_poster_and_shows_its_own_colour(hub):
+    application = await hub.apply()
+    (kept,) = await hub.store.place_codes(application.place_id)
+    for person, colour in ((GREEN, Colour.GREEN), (RED, Colour.RED)):
+        visitor = Person(number=person, name="王伟", colour=colour, showing=Showing.LIVE)
+        shown = await phone(hub.platform).scan(visitor, kept.code)
+        assert (shown.place, shown.name, shown.colour) == (application.place_id, TYPED["name"], colour)
+    url = f"{hub.platform.pages}/sandbox/visits/{application.place_id}"
+    async with hub.platform.session.get(url) as answer:
+        visits = await answer.json()
+    assert [(visit["person"], visit["colour"], visit["way"]) for visit in visits["visits"]] == [
+        (GREEN, Colour.GREEN, "poster"),
+        (RED, Colour.RED, "poster"),
+    ]
+
+
+async def test_a_dead_code_and_a_strangers_are_refused(hub):
+    application = await hub.apply()
+    (old,) = await hub.store.place_codes(application.place_id)
+    await hub.reissue(application.place_id)
+    newest, _ = await hub.store.place_codes(application.place_id)
+    visitor = Person(number=GREEN, name="王伟", colour=Colour.GREEN, showing=Showing.LIVE)
+    with pytest.raises(DeadPosterError):
+        await phone(hub.platform).scan(visitor, old.code)
+    assert (await phone(hub.platform).scan(visitor, newest.code)).colour is Colour.GREEN
+    forged = seal_place_code(
+        PlaceCode(place=application.place_id, name="x", serial=2, issued_s=1), key=Ed25519SigningKey(os.urandom(32))
+    )
+    for text in (forged, "GLP1:", "GL1:ABC", "https://example.com/", ""):
+        with pytest.raises(PhoneError):
+            await phone(hub.platform).scan(visitor, text)
