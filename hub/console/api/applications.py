@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.places import said_json
 from hub.console.api.shapes import REFUSALS, Shape, TimeMs
 from hub.console.errors import FieldsError, NotFoundError, UnavailableError
 from hub.console.site import Site
@@ -158,6 +157,26 @@ async def _ask(
             raise
 
 
+def _said(said: Said) -> dict[str, object]:
+    """What was applied for, as programs and pages read it. Degrees are decimal again."""
+    return {
+        "name": said.name,
+        "kind": said.kind.name.lower(),
+        "body": said.body,
+        "certificate_kind": said.certificate_kind.name.lower(),
+        "certificate": said.certificate,
+        "division": said.division,
+        "region": list(said.region),
+        "latitude": said.latitude_udeg / 1_000_000,
+        "longitude": said.longitude_udeg / 1_000_000,
+        "address": said.address,
+        "people_limit": said.people_limit,
+        "applicant": said.applicant,
+        "id_number": said.id_number,
+        "phone": said.phone,
+    }
+
+
 async def _find(site: Site, who: Signed, application_id: str) -> Application:
     found = await site.store.find_application(bytes.fromhex(application_id))
     if found is None or not _sees(who, found):
@@ -176,7 +195,7 @@ def _out(application: Application) -> ApplicationOut:
         id=application.application_id.hex(),
         state=application.state,
         place=application.place_id,
-        said=said_json(Said.from_json(application.said)),
+        said=_said(Said.from_json(application.said)),
         commitment=application.commitment,
         who=application.who,
         made_ms=application.made_ms,

@@ -8,22 +8,31 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import Field
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.shapes import REFUSALS, PlaceId, Shape, TimeMs
+from hub.console.api.place_shapes import (
+    ClosingOut,
+    CodeOut,
+    CountOut,
+    GateName,
+    GateOut,
+    NewGate,
+    NewPlace,
+    PlaceDetail,
+    PlaceOut,
+    Reissue,
+    Why,
+)
+from hub.console.api.shapes import REFUSALS
 from hub.console.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from hub.console.poster.draw import Format, NoFontError, Paper, Poster
 from hub.console.site import Site
 from hub.console.web.asking import Needs, Signed, TheSite
 from hub.model import Gate, Place
 from hub.registry import changes
-from hub.registry.applications import Said
-from hub.registry.checks import DISPLAY_CHARS, REASON_CHARS, checked_line
+from hub.registry.checks import checked_line
 from hub.store.place_ports import GateCount, KeptCode
-from hub.store.trust_ports import ClosedBy
 from hub.trust import changes as trust_changes
-from protocol.limits import NAME_CHARS
 from protocol.terms import Direction, Verdict
 
 ROUTER = APIRouter(prefix="/places", tags=["Places"], responses=REFUSALS)
@@ -32,104 +41,10 @@ Reader = Annotated[Signed, Depends(Needs(Permission.PLACES_READ))]
 Writer = Annotated[Signed, Depends(Needs(Permission.PLACES_WRITE))]
 ThisPlace = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 ThisGate = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
-Reason = Annotated[str, Field(min_length=1, max_length=REASON_CHARS)]
-GateIdIn = Annotated[str, Field(min_length=1, max_length=NAME_CHARS, pattern=r"^[A-Za-z0-9._-]+$")]
-Display = Annotated[str, Field(max_length=DISPLAY_CHARS)]
 
 _DAY_MIN: Final = 24 * 60
 _MINUTE_MS: Final = 60_000
 _TYPES: Final = {Format.PDF: "application/pdf", Format.PNG: "image/png"}
-
-
-class ClosingOut(Shape):
-    """Who keeps a place closed, since when and why."""
-
-    by: ClosedBy
-    why: str
-    since_ms: TimeMs
-
-
-class CodeOut(Shape):
-    """A place's code. That with the highest serial is in force; those before are dead."""
-
-    serial: int
-    code: str
-    issued_ms: TimeMs
-    who: str
-    why: str
-
-
-class CountOut(Shape):
-    """People since midnight: let in, let out, and not let through at once."""
-
-    entered: int
-    left: int
-    stopped: int
-
-
-class GateOut(Shape):
-    """One lane with its own count."""
-
-    id: str
-    name: str
-    today: CountOut
-
-
-class PlaceOut(Shape):
-    """A place as it stands in a list."""
-
-    id: str
-    name: str
-    region: str
-    responsible: str
-    gates: int
-    serial: int | None
-    """Of its code in force; None: it has none."""
-    closed: list[ClosingOut]
-
-
-class PlaceDetail(PlaceOut):
-    """A place with everything about it. `today` is the sum of its gates."""
-
-    lanes: list[GateOut]
-    today: CountOut
-    codes: list[CodeOut]
-    application: str | None
-    """The application that its code was issued for."""
-
-
-class NewPlace(Shape):
-    """A place without a code of the platform's, as `gatelight-hub place add` registers it."""
-
-    id: PlaceId
-    name: Display
-    region: Annotated[str, Field(max_length=12, description="Administrative division code.")] = ""
-    responsible: Display = ""
-
-
-class NewGate(Shape):
-    """A lane that is not there yet."""
-
-    id: GateIdIn
-    name: Display = ""
-
-
-class GateName(Shape):
-    """What a lane is called."""
-
-    name: Display
-
-
-class Why(Shape):
-    """A reason, for gates, people and the audit log."""
-
-    reason: Reason
-
-
-class Reissue(Why):
-    """Why a new code is needed. The same `request` asks for the same code again."""
-
-    request: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$", description="32 hex digits, or nothing.")] = ""
 
 
 @ROUTER.get("")
@@ -274,26 +189,6 @@ async def poster(
     name = f"{place_id}-{code.serial}-{paper}.{format}"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(made, media_type=_TYPES[format], headers=headers)
-
-
-def said_json(said: Said) -> dict[str, object]:
-    """What was applied for, as programs and pages read it. Degrees are decimal again."""
-    return {
-        "name": said.name,
-        "kind": said.kind.name.lower(),
-        "body": said.body,
-        "certificate_kind": said.certificate_kind.name.lower(),
-        "certificate": said.certificate,
-        "division": said.division,
-        "region": list(said.region),
-        "latitude": said.latitude_udeg / 1_000_000,
-        "longitude": said.longitude_udeg / 1_000_000,
-        "address": said.address,
-        "people_limit": said.people_limit,
-        "applicant": said.applicant,
-        "id_number": said.id_number,
-        "phone": said.phone,
-    }
 
 
 async def _find(site: Site, who: Signed, place_id: str) -> Place:

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from hub.console.accounts.roles import Permission
 from hub.console.api import applications as api
 from hub.console.api import places as places_api
+from hub.console.api.place_shapes import PlaceOut
 from hub.console.errors import ConsoleError, FieldsError
 from hub.console.pages.forms import attempt, form_of, shape, to
 from hub.console.pages.place_titles import CERTIFICATES, FIELDS, KINDS
@@ -95,7 +96,7 @@ async def _form(
     return _page(request, who, await _places(site, who), form=form, error=error)
 
 
-async def _places(site: Site, who: Signed) -> list[places_api.PlaceOut]:
+async def _places(site: Site, who: Signed) -> list[PlaceOut]:
     """Those that have no code yet."""
     return [place for place in await places_api.list_places(site, who) if place.serial is None]
 
@@ -103,7 +104,7 @@ async def _places(site: Site, who: Signed) -> list[places_api.PlaceOut]:
 def _page(
     request: Request,
     who: Signed,
-    known: list[places_api.PlaceOut],
+    known: list[PlaceOut],
     *,
     form: dict[str, str],
     error: Exception | None,

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from hub.console.accounts.roles import Permission
 from hub.console.api import applications as applications_api
 from hub.console.api import places as api
+from hub.console.api.place_shapes import GateName, NewGate, NewPlace, Reissue, Why
 from hub.console.errors import ConsoleError
 from hub.console.pages.forms import attempt, form_of, shape, to
 from hub.console.pages.place_titles import CERTIFICATES, KINDS, STATES
@@ -37,7 +38,7 @@ async def add(request: Request, site: TheSite, who: Writer) -> Response:
 
     async def act() -> Response:
         fields = {name: form.get(name, "").strip() for name in ("id", "name", "region", "responsible")}
-        added = await api.add_place(site, who, shape(api.NewPlace, fields))
+        added = await api.add_place(site, who, shape(NewPlace, fields))
         return to(f"/places/{added.id}")
 
     def again(error: Exception) -> Response:
@@ -59,7 +60,7 @@ async def add_gate(request: Request, site: TheSite, who: Writer, place_id: api.T
     fields = {"id": form.get("gate", "").strip(), "name": form.get("gate_name", "")}
 
     async def act() -> None:
-        await api.add_gate(site, who, place_id, shape(api.NewGate, fields))
+        await api.add_gate(site, who, place_id, shape(NewGate, fields))
 
     return await _done(request, site, who, place_id, act, form)
 
@@ -72,7 +73,7 @@ async def rename_gate(
     form = await form_of(request)
 
     async def act() -> None:
-        await api.rename_gate(site, who, place_id, gate_id, shape(api.GateName, {"name": form.get("name", "")}))
+        await api.rename_gate(site, who, place_id, gate_id, shape(GateName, {"name": form.get("name", "")}))
 
     return await _done(request, site, who, place_id, act, form)
 
@@ -83,7 +84,7 @@ async def close(request: Request, site: TheSite, who: Writer, place_id: api.This
     form = await form_of(request)
 
     async def act() -> None:
-        await api.close_place(site, who, place_id, shape(api.Why, {"reason": form.get("closing", "").strip()}))
+        await api.close_place(site, who, place_id, shape(Why, {"reason": form.get("closing", "").strip()}))
 
     return await _done(request, site, who, place_id, act, form)
 
@@ -106,7 +107,7 @@ async def reissue(request: Request, site: TheSite, who: Writer, place_id: api.Th
 
     async def act() -> None:
         fields = {"reason": form.get("why", "").strip(), "request": form.get("request", "")}
-        await api.reissue(site, who, place_id, shape(api.Reissue, fields))
+        await api.reissue(site, who, place_id, shape(Reissue, fields))
 
     return await _done(request, site, who, place_id, act, form)
 
