@@ -211,7 +211,17 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             stack.push_async_callback(enrolling.close)
             await enrolling.start()
             runs["enrol"] = enrolling.run
-        runs |= console_tasks(config, command=console, store=store, authority=authority, health=health, now_ms=now_ms)
+        runs |= console_tasks(
+            config,
+            command=console,
+            store=store,
+            authority=authority,
+            key=key,
+            source=source,
+            believing=believing,
+            health=health,
+            now_ms=now_ms,
+        )
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
         await believing.load()

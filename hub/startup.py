@@ -20,6 +20,8 @@ from hub.registry.authority import Authority, load_authority
 from hub.registry.configuration import Addresses, Configurations
 from hub.store.ports import Store
 from hub.trust.parts import Parts
+from hub.trust.placecodes import PlaceCodes
+from hub.trust.platform import HttpsSource
 from protocol import topics
 from protocol.keyfile import parse_private
 from protocol.keys import SigningKey, VerifyKey
@@ -84,6 +86,9 @@ def console_tasks(
     command: Sequence[str],
     store: Store,
     authority: Authority | None,
+    key: SigningKey,
+    source: HttpsSource,
+    believing: Parts,
     health: Health,
     now_ms: Callable[[], int],
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
@@ -91,6 +96,8 @@ def console_tasks(
     if config.console is None or not command:
         return {}
     handlers = {} if authority is None else enrol_errands(store=store, authority=authority)
+    codes = PlaceCodes(store=store, source=source, key=key, trust=lambda: believing.bundle.current, now_ms=now_ms)
+    handlers |= codes.handlers
     return {
         "console": Companion(command, health=health).run,
         "errands": Errands(store=store, handlers=handlers, health=health, now_ms=now_ms).run,

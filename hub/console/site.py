@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
+from hub.console.poster.draw import Drawing
 from hub.console.web.pace import Pace
 from hub.console.web.words import Words
 from hub.store.ports import Store
@@ -18,6 +19,7 @@ class Site:
         name: what the site is called, on every page.
         url: how browsers reach it, without a path.
         timezone: in which people read times.
+        drawing: makes posters.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Site:
     errands: Errands
     words: Words
     now_ms: Callable[[], int]
+    drawing: Drawing = field(default_factory=Drawing)
     pace: Pace = field(default_factory=Pace)
 
     @property

@@ -22,6 +22,7 @@ _STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, so
 _RESOLVE_S: Final = 0.7  # The gate waits 800 ms; the rest is for the broker, there and back.
 _LIST_OF_LISTS_BYTES: Final = 128 * 1024  # 64 addresses of the longest take half of it.
 _PLACES_BYTES: Final = 1024 * 1024  # Ten thousand places with a sentence each.
+_PLACE_ANSWER_BYTES: Final = 8 * 1024
 _ERROR_BYTES: Final = 1024
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 _OK, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
@@ -108,6 +109,13 @@ class HttpsSource:
         path = f"/v1/device-keys/{kid.hex()}"
         status, body = await self._ask("PUT", path, limit=_ERROR_BYTES, data=sealed)
         _expect(status, _NO_CONTENT, body)
+
+    async def place_request(self, request_id: bytes, sealed: bytes) -> bytes:
+        """Ask for a place code -> the platform's answer, JSON."""
+        path = f"/v1/place-requests/{request_id.hex()}"
+        status, body = await self._ask("PUT", path, limit=_PLACE_ANSWER_BYTES, data=sealed)
+        _expect(status, _OK, body)
+        return body
 
     async def close(self) -> None:
         """Close the connections that are kept open."""

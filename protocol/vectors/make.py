@@ -21,6 +21,7 @@ from protocol.vectors.make_enrol import (
     make_renewals,
 )
 from protocol.vectors.make_gate import make_policies, make_time_hints, make_used
+from protocol.vectors.make_places import make_applicants, make_place_codes, make_place_requests
 from protocol.vectors.make_platform import make_batch_receipts, make_batches
 from protocol.vectors.make_provisioning import make_provisioning
 from protocol.vectors.make_receipts import make_messages, make_receipts
@@ -57,6 +58,9 @@ ABOUT = {
     "queries": "Sealed look-ups: hex -> fields. Open with private_hex.",
     "resolved": "Answers to look-ups: hex -> fields, for one device and query. trusted_keys have the use resolved.",
     "id-numbers": "Texts -> whether they are resident identity numbers.",
+    "place-codes": "Texts of place codes: text -> fields. trusted_keys have the use place.",
+    "place-requests": "What a hub asks about place codes: hex -> fields. Verify with key.",
+    "applicants": "Sealed applicants of place requests: hex -> fields. Open with private_hex, for the request id.",
     "used": "A code was used at another gate: hex -> fields.",
     "time-hints": "The hub's clock: hex -> fields, for one session of one device. Keys as for policies.",
     "presence": "Retained presence of hub and device: hex -> fields.",
@@ -93,6 +97,9 @@ def build() -> dict[str, str]:
         "queries": make_queries(),
         "resolved": make_resolved(),
         "id-numbers": make_id_numbers(),
+        "place-codes": make_place_codes(),
+        "place-requests": make_place_requests(),
+        "applicants": make_applicants(),
         "used": make_used(),
         "time-hints": make_time_hints(),
         "presence": make_presence(),

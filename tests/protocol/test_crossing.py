@@ -3,6 +3,7 @@
 import pytest
 
 from protocol import (
+    base45,
     batch,
     checkin,
     codes,
@@ -10,6 +11,8 @@ from protocol import (
     devicekey,
     enrolment,
     envelope,
+    placecode,
+    placerequest,
     policy,
     receipt,
     renewal,
@@ -26,6 +29,8 @@ from protocol.vectors.make_checkins import FIRST
 from protocol.vectors.make_commands import COMMAND, PROOF
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
+from protocol.vectors.make_places import CODE
+from protocol.vectors.make_places import REQUEST as PLACE_REQUEST
 from protocol.vectors.make_resolve import QUERY, RESOLVED
 from protocol.vectors.raw import KEYS, header, sign1
 
@@ -79,6 +84,11 @@ OBJECTS = {
                    lambda data: devicekey.open_device_key(data, key=PUBLIC)),
     "resolved": (resolve.seal_resolved(RESOLVED, key=KEY), envelope.AAD_RESOLVED,
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
+    "place code": (base45.decode(placecode.seal_place_code(CODE, key=KEY)[5:]), envelope.AAD_PLACE,
+                   lambda data: placecode.open_place_code(
+                       placecode.place_code_text(data), trust=BUNDLE, at_s=AT_S)),
+    "place request": (placerequest.seal_place_request(PLACE_REQUEST, key=KEY), envelope.AAD_PLACE_REQUEST,
+                      lambda data: placerequest.open_place_request(data, key=PUBLIC)),
     "time hint": (timehint.seal_time(HINT, key=KEY), envelope.AAD_TIME,
                   lambda data: timehint.open_time(data, hub_keys=BY_KID, device=DEVICE, session=SESSION)),
 }  # fmt: skip

@@ -4,6 +4,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, reference, sessions
+from hub.console.api import accounts, applications, audit, places, reference, sessions
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER, reference.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.ROUTER,
+    sessions.ROUTER,
+    audit.ROUTER,
+    places.ROUTER,
+    applications.ROUTER,
+    reference.ROUTER,
+)

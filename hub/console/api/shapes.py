@@ -22,6 +22,8 @@ class Refused(Shape):
     error: str
     what: str
     where: str = ""
+    fields: dict[str, str] = {}
+    """Where several are wrong, a sentence for each."""
 
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {

@@ -13,7 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from hub.console.accounts.door import Caller
 from hub.console.accounts.roles import Permission, may
-from hub.console.errors import ConsoleError, ForbiddenError, NotFoundError, NotSignedInError
+from hub.console.errors import ConsoleError, FieldsError, ForbiddenError, NotFoundError, NotSignedInError
 from hub.console.site import Site
 from hub.model import Account, AuditEntry, Role
 from hub.registry.changes import Operator
@@ -142,9 +142,11 @@ def cookie_name(site: Site) -> str:
     return COOKIE_HTTPS if site.https else COOKIE
 
 
-def as_json(error: ConsoleError) -> dict[str, str]:
+def as_json(error: ConsoleError) -> dict[str, str | dict[str, str]]:
     """What a program is told."""
-    told = {"error": error.reason, "what": error.what}
+    told: dict[str, str | dict[str, str]] = {"error": error.reason, "what": error.what}
     if error.where:
         told["where"] = error.where
+    if isinstance(error, FieldsError):
+        told["fields"] = error.fields
     return told
