@@ -15,6 +15,7 @@ from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
+from hub.store.sqlite.register import SqliteRegister
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
 from hub.store.sqlite.trust import SqliteTrust
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteCommands,
     SqliteConsole,
     SqliteErrands,
+    SqliteRegister,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
