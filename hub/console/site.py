@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.console.accounts.door import Door
+from hub.console.accounts.throttle import Throttle
 from hub.console.errands import Errands
 from hub.console.web.words import Words
 from hub.store.ports import Store
@@ -17,6 +18,7 @@ class Site:
         name: what the site is called, on every page.
         url: how browsers reach it, without a path.
         timezone: in which people read times.
+        slips: who asks for slip numbers that do not exist waits, by account.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Site:
     door: Door
     errands: Errands
     words: Words
+    slips: Throttle
     now_ms: Callable[[], int]
 
     @property

@@ -4,6 +4,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, sessions
+from hub.console.api import accounts, audit, policies, register, sessions, slips, summary
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.ROUTER,
+    sessions.ROUTER,
+    audit.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    summary.ROUTER,
+    slips.ROUTER,
+)
