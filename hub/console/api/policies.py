@@ -155,7 +155,7 @@ async def versions(site: TheSite, who: Reader, place: Place) -> list[VersionOut]
     """The newest versions, newest first."""
     await _current(site, who, place)
     found = await site.store.policy_history(place, limit=_HISTORY + 1)
-    return [_version(policy, older) for policy, older in zip(found, (*found[1:], None), strict=True)][:_HISTORY]
+    return [_version(policy, older) for policy, older in zip(found, (*found[1:], None), strict=False)][:_HISTORY]
 
 
 @ROUTER.get("/{place}/versions/{version}")

@@ -4,6 +4,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, audit, entry, me
+from hub.console.pages import accounts, audit, entry, me, policies, register, slips
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (entry.ROUTER, me.ROUTER, accounts.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    entry.ROUTER,
+    me.ROUTER,
+    accounts.ROUTER,
+    audit.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    slips.ROUTER,
+)

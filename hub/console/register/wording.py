@@ -76,3 +76,43 @@ def cells(row: StoredCheckIn, *, say: Translate, zone: ZoneInfo) -> tuple[Cell, 
         say("set") if row.clock is Clock.TRUSTED else say("not set"),
         moment_text(row.received_ms, zone),
     )
+
+
+COLOUR_NAMES: Final = {colour.wire_name: words for colour, words in COLOURS.items()}
+VERDICT_NAMES: Final = {verdict.wire_name: words for verdict, words in VERDICTS.items()}
+DIRECTION_NAMES: Final = {direction.wire_name: words for direction, words in DIRECTIONS.items()}
+REASON_NAMES: Final = {reason.wire_name: words for reason, words in REASONS.items()}
+"""The same by their names on the wire, as the API says them."""
+
+DEEDS: Final = {"admit": "Let pass", "hold": "Hold for an attendant", "refuse": "Refuse"}
+"""What a gate will do."""
+
+HOLDINGS: Final = {
+    "live": "code on a phone",
+    "card": "printed card",
+    "guardian": "code held by a guardian",
+    "looked_up": "code looked up online",
+    "specimen": "specimen code",
+}
+
+CASES: Final = {
+    "green": "Green",
+    "notice": "Notice",
+    "yellow": "Yellow",
+    "red": "Red",
+    "used": "Green, but used a moment ago",
+    "hot": "Green, but too warm",
+    "unmeasured": "Green, but the thermometer fails",
+    "stale": "The status list is too old",
+    "expired": "The code has expired",
+    "early": "The code is not valid yet",
+    "clock": "The gate cannot trust its clock",
+    "specimen": "A specimen",
+    "forged": "The signature does not fit",
+    "unknown_issuer": "The issuer is not known",
+    "damaged": "The code is damaged",
+    "several": "Several codes in view",
+    "not_found": "Nobody knows the code",
+    "no_answer": "The look-up takes too long",
+}
+"""Of `hub.trust.preview.CASES`."""
