@@ -1,11 +1,12 @@
 """What every route works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
 from hub.console.accounts.throttle import Throttle
 from hub.console.errands import Errands
+from hub.console.web.pace import Pace
 from hub.console.web.words import Words
 from hub.store.ports import Store
 
@@ -30,6 +31,7 @@ class Site:
     words: Words
     slips: Throttle
     now_ms: Callable[[], int]
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def https(self) -> bool:

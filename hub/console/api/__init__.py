@@ -4,12 +4,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, policies, register, sessions, slips, summary
+from hub.console.api import accounts, audit, policies, reference, register, sessions, slips, summary
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.ROUTER,
     sessions.ROUTER,
     audit.ROUTER,
+    reference.ROUTER,
     policies.ROUTER,
     register.ROUTER,
     summary.ROUTER,

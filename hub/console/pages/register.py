@@ -27,6 +27,8 @@ Reader = Annotated[Signed, Depends(Needs(Permission.REGISTER))]
 Taker = Annotated[Signed, Depends(Needs(Permission.REGISTER_TAKE))]
 Text = Annotated[str, Query(max_length=64)]
 _FILTERS: Final = ("gate", "direction", "colour", "verdict", "reason", "slip")
+_PLAIN_REASONS: Final = frozenset({"ok", "colour_yellow", "colour_red", "notice"})
+"""The colour has said it."""
 _SHOWN: Final = 200
 """Places listed at once; of more, people type what they look for."""
 _ROWS: Final = 50
@@ -91,7 +93,7 @@ async def summary(
     """Charts and tables of counts; today's by hour, unless others are asked for. The last day is of it."""
     today = local(site.now_ms(), ZoneInfo(site.timezone)).strftime(DAY_FORM)
     form = {"from": begin or today, "to": end or today, "step": step}
-    values = await _values(site, who, place) | {"form": form, "error": None, "found": None, "chart": None, "query": ""}
+    values = await _values(site, who, place) | {"form": form, "error": None, "found": None}
     zone = ZoneInfo(site.timezone)
     try:
         asked = {
@@ -102,9 +104,11 @@ async def summary(
         found = await counts.summary(site, who, place, shape(counts.SummaryAsked, asked))
     except InvalidError as error:
         return page(request, "register_summary.html", signed=who, status=error.status, **(values | {"error": error}))
+    # What has not come yet is no zero.
+    steps = [one for one in found.steps if one.at_ms <= site.now_ms()]
     label = "%m-%d" if found.step == "day" else "%H:%M"
-    chart = chart_of([(local(one.at_ms, zone).strftime(label), one.counted.colours) for one in found.steps])
-    values |= {"found": found, "chart": chart, "query": urlencode(asked)}
+    chart = chart_of([(local(one.at_ms, zone).strftime(label), one.counted.colours) for one in steps])
+    values |= {"found": found, "steps": steps, "chart": chart, "query": urlencode(asked)}
     return page(request, "register_summary.html", signed=who, **values)
 
 
@@ -167,6 +171,7 @@ async def _values(site: Site, who: Signed, place: str) -> dict[str, Any]:
         "verdicts": VERDICT_NAMES,
         "directions": DIRECTION_NAMES,
         "reasons": REASON_NAMES,
+        "plain_reasons": _PLAIN_REASONS,
         "takes": who.may(Permission.REGISTER_TAKE),
     }
 
