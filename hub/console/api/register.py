@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.shapes import REFUSALS, GateId, PlaceId, Shape, TimeMs
+from hub.console.api.shapes import REFUSALS, GateId, PlaceId, Shape, TimeMs, Window
 from hub.console.errors import ConflictError, InvalidError, NotFoundError
 from hub.console.register.reading import newest_first
 from hub.console.register.sheets import MEDIA
@@ -42,11 +42,9 @@ WINDOW_MOST_MS: Final = 366 * 86_400_000
 _SHOWN_ERASURES: Final = 50
 
 
-class Asked(Shape):
-    """A time, and which of its check-ins: the end is not included, and what is not named is not filtered by."""
+class Asked(Window):
+    """A time, and which of its check-ins: what is not named is not filtered by."""
 
-    from_ms: TimeMs
-    to_ms: TimeMs
     gate: GateId = ""
     direction: Literal["in", "out"] | None = None
     colour: Literal["green", "notice", "yellow", "red", "grey"] | None = None
@@ -124,11 +122,11 @@ class DeletionOut(Shape):
 async def read(site: TheSite, who: Reader, place: Place, asked: Annotated[PageAsked, Query()]) -> RegisterOut:
     """A page of a register."""
     await _require(site, who, place, asked.gate)
-    wanted = wanted_of(place, asked)
+    wanted = wanted_of(place, asked, who.now_ms)
     if not await shows_rows(site, place):
         return RegisterOut(place=place, shows="counts", rows=[], scanned_rows=0, next=None)
     found = await newest_first(site.store, wanted, before_id=asked.before, limit=asked.limit)
-    detail = f"{_told(site, place, asked)}: {len(found.rows)} rows"
+    detail = f"{_told(site, wanted, asked)}: {len(found.rows)} rows"
     await site.store.audit(who.entry("register.view", detail))
     return RegisterOut(
         place=place,
@@ -143,7 +141,7 @@ async def read(site: TheSite, who: Reader, place: Place, asked: Annotated[PageAs
 async def export(site: TheSite, who: Taker, place: Place, asked: Annotated[FileAsked, Query()]) -> StreamingResponse:
     """A register as CSV or XLSX, in order of arrival: what the account may see, and nothing more."""
     await _require(site, who, place, asked.gate)
-    wanted = wanted_of(place, asked)
+    wanted = wanted_of(place, asked, who.now_ms)
     if not await shows_rows(site, place):
         raise ConflictError("counts_only", "The policy of this place allows counts only. Take the summary.")
     file, rows = await write_file(
@@ -151,7 +149,7 @@ async def export(site: TheSite, who: Taker, place: Place, asked: Annotated[FileA
     )
     try:
         # Before the first row leaves.
-        detail = f"{_told(site, place, asked)} as {asked.format}: {rows} rows"
+        detail = f"{_told(site, wanted, asked)} as {asked.format}: {rows} rows"
         await site.store.audit(who.entry("register.export", detail))
     except BaseException:
         file.close()
@@ -207,9 +205,10 @@ async def shows_rows(site: Site, place: str) -> bool:
     return rules.texts()["keep_masked"] == "yes"
 
 
-def wanted_of(place: str, asked: Asked) -> Wanted:
+def wanted_of(place: str, asked: Asked, now_ms: int) -> Wanted:
     """What the store is asked for. Raises InvalidError that names the field."""
-    _check_time(asked.from_ms, asked.to_ms)
+    from_ms, to_ms = asked.times(now_ms)
+    _check_time(from_ms, to_ms)
     try:
         slip = read_slip(asked.slip) if asked.slip else None
     except MalformedError as error:
@@ -219,8 +218,8 @@ def wanted_of(place: str, asked: Asked) -> Wanted:
         raise InvalidError("malformed", "There is no such reason.", where="reason")
     return Wanted(
         place_id=place,
-        from_ms=asked.from_ms,
-        to_ms=asked.to_ms,
+        from_ms=from_ms,
+        to_ms=to_ms,
         gate_id=asked.gate or None,
         direction=None if asked.direction is None else Direction[asked.direction.upper()],
         colour=None if asked.colour is None else Colour[asked.colour.upper()],
@@ -243,11 +242,11 @@ async def _require(site: Site, who: Signed, place: str, gate: str) -> None:
         raise NotFoundError
 
 
-def _told(site: Site, place: str, asked: Asked) -> str:
+def _told(site: Site, wanted: Wanted, asked: Asked) -> str:
     """What the audit log says was looked at."""
     filters = asked.model_dump(include={"gate", "direction", "colour", "verdict", "reason", "slip"})
     named = "".join(f", {key} {value}" for key, value in filters.items() if value)
-    return f"{place} {_time(site, asked.from_ms)} to {_time(site, asked.to_ms)}{named}"
+    return f"{wanted.place_id} {_time(site, wanted.from_ms)} to {_time(site, wanted.to_ms)}{named}"
 
 
 def _time(site: Site, at_ms: int) -> str:

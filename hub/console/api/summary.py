@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.shapes import REFUSALS, PlaceId, Shape, TimeMs
+from hub.console.api.shapes import REFUSALS, PlaceId, Shape, TimeMs, Window
 from hub.console.errors import InvalidError, NotFoundError
 from hub.console.register.sheets import plain
 from hub.console.site import Site
@@ -29,11 +29,9 @@ LONGEST_MS: Final = {"hour": 8 * _DAY_MS, "day": 93 * _DAY_MS}
 _MINUTE_MS: Final = 60_000
 
 
-class SummaryAsked(Shape):
+class SummaryAsked(Window):
     """A time, and how finely. Days are those of the site."""
 
-    from_ms: TimeMs
-    to_ms: TimeMs
     step: Literal["hour", "day"] = "hour"
 
 
@@ -76,11 +74,12 @@ async def summary(site: TheSite, who: Who, place: Place, asked: Annotated[Summar
     who.must_see(place)
     if place not in {known.place_id for known in await site.store.places()}:
         raise NotFoundError
-    if asked.from_ms >= asked.to_ms:
+    from_ms, to_ms = asked.times(who.now_ms)
+    if from_ms >= to_ms:
         raise InvalidError("malformed", "The end must be later than the beginning.", where="to_ms")
-    if asked.to_ms - asked.from_ms > LONGEST_MS[asked.step]:
+    if to_ms - from_ms > LONGEST_MS[asked.step]:
         raise InvalidError("limit", "At most 8 days by hour, or 93 days by day.", where="to_ms")
-    begins = step_begins(asked.from_ms, asked.to_ms, step=asked.step, zone=ZoneInfo(site.timezone))
+    begins = step_begins(from_ms, to_ms, step=asked.step, zone=ZoneInfo(site.timezone))
     by_step: dict[int, list[MinuteCount]] = {}
     for begin_ms, end_ms in pairwise(begins):
         # Step by step: each is a short reading, and others come between.

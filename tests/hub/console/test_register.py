@@ -136,7 +136,6 @@ async def test_who_may(console, stream):
         {"from_ms": 0, "to_ms": 10, "before": 2**63},
         {"from_ms": 0, "to_ms": 10, "limit": 501},
         {"from_ms": 0, "to_ms": 10, "unknown": 1},
-        {"to_ms": 10},
     ],
 )
 async def test_what_cannot_be_asked(console, wrong):
