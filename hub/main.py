@@ -1,8 +1,8 @@
 """HubConfig -> a running hub. The only module that knows everything; each part gets what it needs by keyword.
 
-Tasks: broker, ingest, forward, retention, and those of `hub.trust` and `hub.enrol`. One that returns or raises ends
-the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly farewell to the
-broker.
+Tasks: broker, ingest, forward, retention, register, and those of `hub.trust` and `hub.enrol`. One that returns or
+raises ends the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly
+farewell to the broker.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
 from hub.deliver.platform import HttpsPlatform
+from hub.deliver.register import Register
 from hub.deliver.retention import Retention
 from hub.expiry import Expiry
 from hub.health import Health, Metrics, health_app, serve_health
@@ -189,6 +190,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "ingest": ingest.run,
             "forward": forward.run,
             "retention": retention.run,
+            "register": Register(store=store, health=health, now_ms=now_ms).run,
             **believing.tasks,
         }
         runs["expiry"] = Expiry(

@@ -174,6 +174,15 @@ def open_trust(data: bytes, *, root: VerifyKey, current_version: int = 0) -> Tru
     return bundle
 
 
+def parse_trust(data: bytes) -> TrustBundle:
+    """Bytes -> bundle whose signature has NOT been verified: for names of what the hub has verified and kept.
+
+    Raises:
+        LimitError, MalformedError, UnsupportedError: not a bundle.
+    """
+    return _read_bundle(envelope.parse(data, what="trust bundle", limit=TRUST_BYTES).payload)
+
+
 def _key_map(trusted: TrustedKey) -> dict[int, Any]:
     return {1: trusted.key.cose_key, 2: trusted.not_before_s, 3: trusted.not_after_s, 4: sorted(trusted.uses)}
 

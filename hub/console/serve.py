@@ -14,7 +14,7 @@ import uvicorn
 from hub.config import Console
 from hub.console.accounts.door import Door
 from hub.console.accounts.passwords import Passwords
-from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, Throttle
+from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, FREE_SLIP, Throttle
 from hub.console.app import console_app
 from hub.console.errands import Errands
 from hub.console.site import Site
@@ -57,6 +57,7 @@ def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now
         ),
         errands=Errands(store=store, now_ms=clock_ms),
         words=Words(),
+        slips=Throttle(now_s=time.monotonic, free=FREE_SLIP),
         now_ms=clock_ms,
     )
 

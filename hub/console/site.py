@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
+from hub.console.accounts.throttle import Throttle
 from hub.console.errands import Errands
 from hub.console.poster.draw import Drawing
 from hub.console.web.pace import Pace
@@ -20,6 +21,7 @@ class Site:
         url: how browsers reach it, without a path.
         timezone: in which people read times.
         drawing: makes posters.
+        slips: who asks for slip numbers that do not exist waits, by account.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Site:
     door: Door
     errands: Errands
     words: Words
+    slips: Throttle
     now_ms: Callable[[], int]
     drawing: Drawing = field(default_factory=Drawing)
     pace: Pace = field(default_factory=Pace)

@@ -11,6 +11,7 @@
     ConsoleStore    accounts, sessions, the audit log page by page              console_ports.py
     PlaceStore      place codes, applications for them, a place's day           place_ports.py
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
+    RegisterStore   rows by place and time, slips, counts, deletion             register_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -45,6 +46,7 @@ from hub.store.console_ports import ConsoleStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
 from hub.store.place_ports import PlaceStore
+from hub.store.register_ports import RegisterStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
 from protocol.limits import INT64_MAX
@@ -241,7 +243,7 @@ class ReportStore(Protocol):
     def export(self, *, place_id: str | None, from_ms: int, to_ms: int, personal: bool) -> AsyncIterator[StoredCheckIn]:
         """Rows with `from_ms <= at_ms < to_ms`, in order of arrival, in bounded memory.
 
-        Reads every row that was stored when it began: there is no index, because each would slow every commit.
+        Of what was stored when it began it reads the spans that may hold that time (`RegisterStore.spans`).
         """
 
 
@@ -255,6 +257,7 @@ class Store(
     ConsoleStore,
     ErrandStore,
     PlaceStore,
+    RegisterStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

@@ -4,7 +4,18 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, applications, audit, places, reference, sessions
+from hub.console.api import (
+    accounts,
+    applications,
+    audit,
+    places,
+    policies,
+    reference,
+    register,
+    sessions,
+    slips,
+    summary,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.ROUTER,
@@ -13,4 +24,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     places.ROUTER,
     applications.ROUTER,
     reference.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    summary.ROUTER,
+    slips.ROUTER,
 )

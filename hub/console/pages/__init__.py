@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, applications, audit, entry, me, places
+from hub.console.pages import accounts, applications, audit, entry, me, places, policies, register, slips
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     entry.ROUTER,
@@ -13,4 +13,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     audit.ROUTER,
     places.ROUTER,
     applications.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    slips.ROUTER,
 )

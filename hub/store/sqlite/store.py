@@ -16,6 +16,7 @@ from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.places import SqlitePlaces
+from hub.store.sqlite.register import SqliteRegister
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
 from hub.store.sqlite.trust import SqliteTrust
@@ -32,6 +33,7 @@ class SqliteStore(
     SqliteConsole,
     SqliteErrands,
     SqlitePlaces,
+    SqliteRegister,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
