@@ -5,6 +5,8 @@ Wire form, with the times in seconds since 1970::
     {1: version, 2: issued, 3: expires, 4: [issuer, ...], 5: resolver key?}
     issuer = {1: name, 2: region, 3: [key, ...]}
     key    = {1: COSE_Key, 2: not before, 3: not after, 4: [use, ...]}
+
+Uses that a reader does not know are passed over: a key for something new must not cost everybody the whole bundle.
 """
 
 from dataclasses import dataclass
@@ -30,12 +32,14 @@ class KeyUse(IntEnum):
     STATUS = 2
     BATCH_RECEIPT = 3
     RESOLVED = 4
+    TRACE = 6
 
 
 WARN_DAYS = (30, 7, 1)
 """Days before a bundle ends at which somebody must be told."""
 
 RESOLVER_BYTES = 32
+_USES = frozenset(KeyUse)
 _DAY_S = 86_400
 
 
@@ -223,12 +227,13 @@ def _read_key(value: Any, where: str) -> TrustedKey:
     uses = fields.get(4)
     if type(uses) is not list or not uses:
         raise MalformedError(f"{where}.uses", "not a list of uses")
-    members = [cbor.member(use, f"{where}.uses", KeyUse) for use in uses]
-    if any(later <= earlier for earlier, later in pairwise(members)):
+    numbers = [cbor.uint(use, f"{where}.uses", least=1) for use in uses]
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise MalformedError(f"{where}.uses", "not ascending")
     return TrustedKey(
         key=VerifyKey.from_cose(fields.get(1)),
-        uses=frozenset(members),
+        # Those of later versions: nobody asks for them here.
+        uses=frozenset(KeyUse(use) for use in numbers if use in _USES),
         not_before_s=cbor.time_s(fields.get(2), f"{where}.not_before"),
         not_after_s=cbor.time_s(fields.get(3), f"{where}.not_after"),
     )

@@ -1,10 +1,11 @@
 """Vectors of trust bundles."""  # noqa: INP001 - as raw.py
 
+from dataclasses import replace
 from typing import Any
 
 import nacl.bindings
 
-from protocol import envelope
+from protocol import cbor, envelope
 from protocol.envelope import AAD_BATCH, AAD_TRUST
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
 from protocol.vectors.plain import plain
@@ -26,6 +27,7 @@ def make_trust() -> list[Vector]:
         steps=steps(sealed, aad=AAD_TRUST),
         look_ups=_look_ups(),
     )
+    later = _of_later(bundle)
     resolving = _bundle(resolver=_RESOLVER)
     with_resolver = seal_trust(resolving, key=signer("root"))
     payload = envelope.parse(sealed, what="trust bundle", limit=4096).payload
@@ -41,7 +43,8 @@ def make_trust() -> list[Vector]:
         ("name-empty", "an issuer without a name", {4: [first | {1: ""}]}),
         ("name-long", "a name of 33 characters", {4: [first | {1: "n" * 33}]}),
         ("uses-empty", "a key for nothing", {4: [first | {3: [_key("issuer", [])]}]}),
-        ("uses-unknown", "a use that does not exist", {4: [first | {3: [_key("issuer", [5])]}]}),
+        ("uses-zero", "uses count from 1", {4: [first | {3: [_key("issuer", [0, 1])]}]}),
+        ("uses-text", "a use as a text", {4: [first | {3: [_key("issuer", ["code"])]}]}),
         ("uses-twice", "a use twice", {4: [first | {3: [_key("issuer", [1, 1])]}]}),
         ("uses-descending", "uses out of order", {4: [first | {3: [_key("issuer", [2, 1])]}]}),
         ("key-twice", "one key under two issuers", {4: [first, first | {1: "other"}]}),
@@ -76,11 +79,35 @@ def make_trust() -> list[Vector]:
             steps=steps(with_resolver, aad=AAD_TRUST),
             look_ups=[*_look_ups(), _look_up("hub", "resolved", _START_S, None)],
         ),
+        accepted(
+            "uses-of-later",
+            "uses that this version does not know are passed over; a key that has no other is for nothing",
+            {"hex": later.hex(), "root": "root", "current_version": 7},
+            plain(_known(bundle)),
+            steps=steps(later, aad=AAD_TRUST),
+            look_ups=[*_look_ups(), _look_up("device", "code", _START_S, "key_use")],
+        ),
         *(
             refused(name, shows, {"hex": data.hex(), "root": "root", "current_version": current}, reason)
             for name, shows, data, current, reason in bad
         ),
     ]
+
+
+def _of_later(bundle: TrustBundle) -> bytes:
+    """The bundle with another key, which is for nothing that this version knows."""
+    payload = envelope.parse(seal_trust(bundle, key=signer("root")), what="trust bundle", limit=4096).payload
+    issuers = cbor.decode(payload, what="trust bundle", limit=4096)[4]
+    issuers[0][3][0][4] = [1, 2, 1000]
+    issuers[0][3].append(_key("device", [999, 1000]))
+    return _trust(with_pairs(payload, {4: issuers}))
+
+
+def _known(bundle: TrustBundle) -> TrustBundle:
+    """What this version reads of `_of_later`."""
+    province, platform = bundle.issuers
+    device = TrustedKey(key=signer("device").public, uses=frozenset(), not_before_s=_START_S, not_after_s=_END_S)
+    return replace(bundle, issuers=(replace(province, keys=(*province.keys, device)), platform))
 
 
 def _bundle(resolver: bytes | None = None) -> TrustBundle:
@@ -122,7 +149,7 @@ def _look_up(name: str, use: str, at_s: int, reason: str | None) -> dict[str, An
     return {"kid": signer(name).public.kid.hex(), "use": use, "at_s": at_s, "reason": reason}
 
 
-def _key(name: str, uses: list[int]) -> dict[int, Any]:
+def _key(name: str, uses: list[Any]) -> dict[int, Any]:
     return {1: signer(name).public.cose_key, 2: _START_S, 3: _END_S, 4: uses}
 
 

@@ -16,6 +16,7 @@ from protocol import (
     resolve,
     statuslist,
     timehint,
+    trace,
     trust,
 )
 from protocol.envelope import TYP_STATUS_LIST
@@ -27,6 +28,8 @@ from protocol.vectors.make_commands import COMMAND, PROOF
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
 from protocol.vectors.make_resolve import QUERY, RESOLVED
+from protocol.vectors.make_trace import ANSWER, HUB
+from protocol.vectors.make_trace import QUERY as TRACE
 from protocol.vectors.raw import KEYS, header, sign1
 
 KEY = KEYS["device"].key
@@ -79,6 +82,10 @@ OBJECTS = {
                    lambda data: devicekey.open_device_key(data, key=PUBLIC)),
     "resolved": (resolve.seal_resolved(RESOLVED, key=KEY), envelope.AAD_RESOLVED,
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
+    "trace query": (trace.seal_trace_query(TRACE, key=KEY), envelope.AAD_TRACE,
+                    lambda data: trace.open_trace_query(data, trust=BUNDLE, at_s=AT_S, hub=HUB)),
+    "trace answer": (trace.seal_trace_answer(ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
+                     lambda data: trace.open_trace_answer(data, key=PUBLIC)),
     "time hint": (timehint.seal_time(HINT, key=KEY), envelope.AAD_TIME,
                   lambda data: timehint.open_time(data, hub_keys=BY_KID, device=DEVICE, session=SESSION)),
 }  # fmt: skip

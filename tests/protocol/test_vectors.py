@@ -29,6 +29,7 @@ from protocol import (
     statuslist,
     timehint,
     topics,
+    trace,
     trust,
     used,
     words,
@@ -263,6 +264,13 @@ def open_query(given):
     return resolve.open_query(data_of(given), private=private)
 
 
+def open_trace(given):
+    hub = bytes.fromhex(given["hub"])
+    return trace.open_trace_query(
+        data_of(given), trust=trusting(given, trust.KeyUse.TRACE), at_s=given["at_s"], hub=hub
+    )  # fmt: skip
+
+
 READ = {
     "policies": open_policy,
     "commands": open_command,
@@ -280,6 +288,8 @@ READ = {
     },
     "queries": open_query,
     "resolved": open_resolved,
+    "traces": open_trace,
+    "trace-answers": lambda given: trace.open_trace_answer(data_of(given), key=PUBLIC[given["key"]]),
     "used": lambda given: used.decode_used(data_of(given)),
     "time-hints": open_time,
 }
