@@ -118,7 +118,7 @@ def seal_trace_query(query: TraceQuery, *, key: SigningKey) -> bytes:
     if query.gate is not None:
         fields[4] = query.gate
     payload = cbor.encode(fields)
-    _read_query(payload, kid=key.public.kid)
+    _require_bounds(_read_query(payload, kid=key.public.kid))
     data = envelope.seal(payload, key=key, aad=AAD_TRACE)
     if len(data) > TRACE_QUERY_BYTES:
         raise LimitError(_QUERY, f"{len(data)} bytes, at most {TRACE_QUERY_BYTES} are allowed")
@@ -130,7 +130,7 @@ def read_trace_query(data: bytes, *, trust: TrustBundle) -> TraceQuery:
 
     1. The envelope, within its limit.
     2. Signed by a key of the bundle, whatever its use and window.
-    3. The query, each field within its bounds, the window neither empty nor longer than one may be, nor in the future.
+    3. The query, each field for itself.
 
     Raises:
         LimitError, MalformedError, UnsupportedError: not a query.
@@ -155,11 +155,12 @@ def check_trace_query(query: TraceQuery, *, trust: TrustBundle, at_s: int, hub: 
     1. Its key may sign queries at this time.
     2. Not after its end.
     3. To this hub.
+    4. The window neither empty nor longer than one may be, nor in the future; likewise the query's life.
 
     Raises:
         UnknownKeyError, KeyUseError: the key is not for this, or not now.
         ExpiredError: it has ended.
-        MalformedError: made for another hub.
+        MalformedError: made for another hub, or out of bounds.
     """
     # 1.
     trust.find(query.kid, use=KeyUse.TRACE, at_s=at_s)
@@ -169,6 +170,8 @@ def check_trace_query(query: TraceQuery, *, trust: TrustBundle, at_s: int, hub: 
     # 3.
     if query.hub != hub:
         raise MalformedError(f"{_QUERY}.hub", "made for another hub")
+    # 4.
+    _require_bounds(query)
 
 
 def open_trace_query(data: bytes, *, trust: TrustBundle, at_s: int, hub: bytes) -> TraceQuery:
@@ -262,13 +265,17 @@ def _read_query(payload: bytes, *, kid: bytes) -> TraceQuery:
     )
     if not query.why.isprintable():
         raise MalformedError(f"{_QUERY}.why", "a character that cannot be printed")
+    return query
+
+
+def _require_bounds(query: TraceQuery) -> None:
+    """Raises MalformedError for a window or a life that no query may have."""
     if not 1 <= query.expires_s - query.issued_s <= TRACE_LIFE_S:
         raise MalformedError(f"{_QUERY}.expires", f"not 1 to {TRACE_LIFE_S} s after issued")
     if not 1 <= query.to_ms - query.from_ms <= TRACE_WINDOW_MS:
         raise MalformedError(f"{_QUERY}.to", f"not 1 to {TRACE_WINDOW_MS} ms after from")
     if query.to_ms > (query.issued_s + 1) * 1000:
         raise MalformedError(f"{_QUERY}.to", "after issued: nobody has been there yet")
-    return query
 
 
 def _read_answer(payload: bytes) -> TraceAnswer:

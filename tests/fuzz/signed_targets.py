@@ -116,7 +116,7 @@ _TRACERS: Any = SimpleNamespace(find=ANY_TRUST.find, issuer_of=lambda _kid: _ISS
 
 def _open_trace(data: bytes) -> trace.TraceQuery:
     query = trace.read_trace_query(data, trust=_TRACERS)
-    require(query.why.isprintable() and query.from_ms < query.to_ms, "a query that may not be asked")
+    require(query.why.isprintable(), "a case number that steers a terminal")
     return query
 
 

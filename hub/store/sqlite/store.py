@@ -17,6 +17,7 @@ from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
+from hub.store.sqlite.traces import SqliteTraces
 from hub.store.sqlite.trust import SqliteTrust
 
 
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteCommands,
     SqliteConsole,
     SqliteErrands,
+    SqliteTraces,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

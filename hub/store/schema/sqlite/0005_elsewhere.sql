@@ -1,0 +1,1 @@
+-- Version 5: another branch brings it, and takes this file away.

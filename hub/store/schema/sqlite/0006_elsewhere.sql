@@ -1,0 +1,1 @@
+-- Version 6: another branch brings it, and takes this file away.

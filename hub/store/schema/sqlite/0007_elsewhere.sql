@@ -1,0 +1,1 @@
+-- Version 7: another branch brings it, and takes this file away.
