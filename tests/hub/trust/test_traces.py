@@ -441,7 +441,7 @@ def _multiply(db):
         "device, epoch, seq, hash, at_ms, received_ms, place, gate, direction, colour, verdict, reason, clock, code"
     )
     db.execute(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
-        f" INSERT INTO checkin ({columns}, sealed) SELECT {columns}, sealed FROM n, checkin WHERE checkin.id = 1"  # noqa: S608
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"  # noqa: S608
+        f" INSERT INTO checkin ({columns}, sealed) SELECT {columns}, sealed FROM n, checkin WHERE checkin.id = 1"
     )
     db.execute("UPDATE count_minute SET n = 100000")
