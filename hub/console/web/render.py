@@ -26,6 +26,7 @@ MENU: Final = (
     ("/register", "Register", Permission.REGISTER),
     ("/slips", "Slips", Permission.SLIPS),
     ("/accounts", "Accounts", Permission.ACCOUNTS),
+    ("/traces", "Traces", Permission.AUDIT),
     ("/audit", "Audit log", Permission.AUDIT),
 )
 
