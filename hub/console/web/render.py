@@ -26,8 +26,8 @@ MENU: Final = (
     ("/register", "Register", Permission.REGISTER),
     ("/slips", "Slips", Permission.SLIPS),
     ("/accounts", "Accounts", Permission.ACCOUNTS),
-    ("/traces", "Traces", Permission.AUDIT),
     ("/audit", "Audit log", Permission.AUDIT),
+    ("/traces", "Traces", Permission.AUDIT),
 )
 
 
