@@ -1,1 +1,0 @@
--- Version 5: another branch brings it, and takes this file away.

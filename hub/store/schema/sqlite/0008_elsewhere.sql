@@ -1,1 +1,0 @@
--- Version 8: another branch brings it, and takes this file away.
