@@ -168,6 +168,30 @@ USED_BYTES = 128
 TIME_HINT_BYTES = 256
 """A hint is about 115 bytes."""
 
+PLACE_CODE_BYTES = 512
+"""A place code is 120 to 310 bytes: a larger symbol would be hard to scan from a poster."""
+
+PLACE_NAME_CHARS = 64
+"""A place or body by its name: one line of a poster or a list."""
+
+PLACE_REQUEST_BYTES = 8192
+"""An application with every text at its longest, four bytes a character."""
+
+APPLICANT_BYTES = 512
+"""Three sealed numbers are about 110 bytes."""
+
+ADDRESS_CHARS = 128
+"""Street, number, building and floor."""
+
+COMMITMENT_CHARS = 500
+"""What an applicant promises is a paragraph that people read."""
+
+REASON_CHARS = 200
+"""A reason is a sentence, not a report."""
+
+PEOPLE_LIMIT_MOST = 1_000_000
+"""More than any place holds."""
+
 PRESENCE_BYTES = 2048
 """A map of a dozen short fields, and the versions of 64 lists."""
 

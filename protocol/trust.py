@@ -5,8 +5,6 @@ Wire form, with the times in seconds since 1970::
     {1: version, 2: issued, 3: expires, 4: [issuer, ...], 5: resolver key?}
     issuer = {1: name, 2: region, 3: [key, ...]}
     key    = {1: COSE_Key, 2: not before, 3: not after, 4: [use, ...]}
-
-Uses that a reader does not know are passed over: a key for something new must not cost everybody the whole bundle.
 """
 
 from dataclasses import dataclass
@@ -32,23 +30,28 @@ class KeyUse(IntEnum):
     STATUS = 2
     BATCH_RECEIPT = 3
     RESOLVED = 4
+    PLACE = 5
     TRACE = 6
 
+
+_USES = {use.value: use for use in KeyUse}
 
 WARN_DAYS = (30, 7, 1)
 """Days before a bundle ends at which somebody must be told."""
 
 RESOLVER_BYTES = 32
-_USES = frozenset(KeyUse)
 _DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A key with its uses and its window, both ends included."""
+    """A key with its uses and its window, both ends included.
+
+    Uses of a later version stand in it as bare numbers; a key is good for none of them here.
+    """
 
     key: VerifyKey
-    uses: frozenset[KeyUse]
+    uses: frozenset[int]
     not_before_s: int
     not_after_s: int
 
@@ -232,8 +235,7 @@ def _read_key(value: Any, where: str) -> TrustedKey:
         raise MalformedError(f"{where}.uses", "not ascending")
     return TrustedKey(
         key=VerifyKey.from_cose(fields.get(1)),
-        # Those of later versions: nobody asks for them here.
-        uses=frozenset(KeyUse(use) for use in numbers if use in _USES),
+        uses=frozenset(_USES.get(number, number) for number in numbers),
         not_before_s=cbor.time_s(fields.get(2), f"{where}.not_before"),
         not_after_s=cbor.time_s(fields.get(3), f"{where}.not_after"),
     )

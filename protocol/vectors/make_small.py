@@ -13,7 +13,7 @@ from protocol.keys import EDDSA, VerifyKey, encode_key
 from protocol.presence import DevicePresence, HubPresence, encode_device_presence, encode_hub_presence
 from protocol.reasons import GREY_REASONS, SENTENCES
 from protocol.statuslist import list_id
-from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
+from protocol.terms import CertificateKind, Clock, Colour, Direction, Kind, PlaceKind, Scheme, Verdict
 from protocol.trust import KeyUse
 from protocol.vectors.make_checkins import AT_MS, DEVICE, EPOCH
 from protocol.vectors.make_status import URI
@@ -221,7 +221,9 @@ def make_topics() -> list[Vector]:
 
 def make_terms() -> dict[str, Any]:
     """Every number that has a name, the sentences of reasons, and the limits."""
-    kinds: tuple[type[IntEnum], ...] = (Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, EnrolmentState)
+    kinds: tuple[type[IntEnum], ...] = (
+        Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, EnrolmentState, PlaceKind, CertificateKind
+    )  # fmt: skip
     return {
         **{_snake(kind.__name__): {member.name.lower(): member.value for member in kind} for kind in kinds},
         "reason": [

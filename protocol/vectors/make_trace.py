@@ -38,7 +38,7 @@ ANSWER = TraceAnswer(
 
 def make_traces() -> list[Vector]:
     """Queries, by a key that may ask."""
-    given = {"trusted_keys": ["platform", "issuer-p256"], "at_s": AT_S + 10, "hub": HUB.hex()}
+    given = {"trusted_keys": ["platform", "issuer-p256"], "at_s": AT_S, "hub": HUB.hex()}
     gate = replace(QUERY, gate="north.2", why="案例 7", from_ms=QUERY.to_ms - TRACE_WINDOW_MS)
     accepted = [
         ("place", "every gate of a place, for an hour", QUERY, "platform"),

@@ -1,17 +1,17 @@
 """Vectors of trust bundles."""  # noqa: INP001 - as raw.py
 
-from dataclasses import replace
 from typing import Any
 
 import nacl.bindings
 
-from protocol import cbor, envelope
+from protocol import envelope
 from protocol.envelope import AAD_BATCH, AAD_TRUST
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
 from protocol.vectors.plain import plain
 from protocol.vectors.raw import Vector, accepted, filler, refused, sign1, signer, steps, with_pairs
 
 _START_S, _END_S = 1_795_305_600, 1_826_841_600
+_LATER_USE = 200
 _RESOLVER = nacl.bindings.crypto_scalarmult_base(filler("resolver", 32))
 
 
@@ -27,7 +27,6 @@ def make_trust() -> list[Vector]:
         steps=steps(sealed, aad=AAD_TRUST),
         look_ups=_look_ups(),
     )
-    later = _of_later(bundle)
     resolving = _bundle(resolver=_RESOLVER)
     with_resolver = seal_trust(resolving, key=signer("root"))
     payload = envelope.parse(sealed, what="trust bundle", limit=4096).payload
@@ -44,7 +43,16 @@ def make_trust() -> list[Vector]:
         ("name-long", "a name of 33 characters", {4: [first | {1: "n" * 33}]}),
         ("uses-empty", "a key for nothing", {4: [first | {3: [_key("issuer", [])]}]}),
         ("uses-zero", "uses count from 1", {4: [first | {3: [_key("issuer", [0, 1])]}]}),
-        ("uses-text", "a use as a text", {4: [first | {3: [_key("issuer", ["code"])]}]}),
+        (
+            "uses-text",
+            "a use as a text",
+            {4: [first | {3: [{1: signer("issuer").public.cose_key, 2: _START_S, 3: _END_S, 4: ["code"]}]}]},
+        ),
+        (
+            "later-uses-descending",
+            "uses of a later version out of order",
+            {4: [first | {3: [_key("issuer", [1, 200, 100])]}]},
+        ),
         ("uses-twice", "a use twice", {4: [first | {3: [_key("issuer", [1, 1])]}]}),
         ("uses-descending", "uses out of order", {4: [first | {3: [_key("issuer", [2, 1])]}]}),
         ("key-twice", "one key under two issuers", {4: [first, first | {1: "other"}]}),
@@ -55,6 +63,8 @@ def make_trust() -> list[Vector]:
         ("key-of-small-order", "a public key with which anyone can sign", {4: [first | {3: [small_order]}]}),
         ("unknown-low-key", "unknown key 4 in an issuer", {4: [first | {4: 0}]}),
     ]
+    later = _bundle(later=True)
+    with_later = seal_trust(later, key=signer("root"))
     p521 = {1: {1: 2, -1: 3, -2: bytes(66), -3: bytes(66)}, 2: _START_S, 3: _END_S, 4: [1]}
     bad = [
         *((name, shows, _trust(with_pairs(payload, change)), 7, "malformed") for name, shows, change in fields),
@@ -80,12 +90,17 @@ def make_trust() -> list[Vector]:
             look_ups=[*_look_ups(), _look_up("hub", "resolved", _START_S, None)],
         ),
         accepted(
-            "uses-of-later",
-            "uses that this version does not know are passed over; a key that has no other is for nothing",
-            {"hex": later.hex(), "root": "root", "current_version": 7},
-            plain(_known(bundle)),
-            steps=steps(later, aad=AAD_TRUST),
-            look_ups=[*_look_ups(), _look_up("device", "code", _START_S, "key_use")],
+            "with-later-uses",
+            "a key for place codes and for a use of a later version, and one for such a use alone: that is passed over",
+            {"hex": with_later.hex(), "root": "root", "current_version": 0},
+            plain(later),
+            steps=steps(with_later, aad=AAD_TRUST),
+            look_ups=[
+                *_look_ups(),
+                _look_up("hub", "place", _START_S, None),
+                _look_up("hub", "resolved", _START_S, "key_use"),
+                _look_up("device", "code", _START_S, "key_use"),
+            ],
         ),
         *(
             refused(name, shows, {"hex": data.hex(), "root": "root", "current_version": current}, reason)
@@ -94,24 +109,8 @@ def make_trust() -> list[Vector]:
     ]
 
 
-def _of_later(bundle: TrustBundle) -> bytes:
-    """The bundle with another key, which is for nothing that this version knows."""
-    payload = envelope.parse(seal_trust(bundle, key=signer("root")), what="trust bundle", limit=4096).payload
-    issuers = cbor.decode(payload, what="trust bundle", limit=4096)[4]
-    issuers[0][3][0][4] = [1, 2, 1000]
-    issuers[0][3].append(_key("device", [999, 1000]))
-    return _trust(with_pairs(payload, {4: issuers}))
-
-
-def _known(bundle: TrustBundle) -> TrustBundle:
-    """What this version reads of `_of_later`."""
-    province, platform = bundle.issuers
-    device = TrustedKey(key=signer("device").public, uses=frozenset(), not_before_s=_START_S, not_after_s=_END_S)
-    return replace(bundle, issuers=(replace(province, keys=(*province.keys, device)), platform))
-
-
-def _bundle(resolver: bytes | None = None) -> TrustBundle:
-    def trusted(name: str, *uses: KeyUse) -> TrustedKey:
+def _bundle(resolver: bytes | None = None, *, later: bool = False) -> TrustBundle:
+    def trusted(name: str, *uses: int) -> TrustedKey:
         key = signer(name).public
         return TrustedKey(key=key, uses=frozenset(uses), not_before_s=_START_S, not_after_s=_END_S)
 
@@ -123,6 +122,7 @@ def _bundle(resolver: bytes | None = None) -> TrustBundle:
             trusted("issuer-p256", KeyUse.CODE),
             trusted("platform", KeyUse.BATCH_RECEIPT),
             *((trusted("hub", KeyUse.RESOLVED),) if resolver else ()),
+            *((trusted("hub", KeyUse.PLACE, _LATER_USE), trusted("device", _LATER_USE)) if later else ()),
         ),
     )
     return TrustBundle(
@@ -149,7 +149,7 @@ def _look_up(name: str, use: str, at_s: int, reason: str | None) -> dict[str, An
     return {"kid": signer(name).public.kid.hex(), "use": use, "at_s": at_s, "reason": reason}
 
 
-def _key(name: str, uses: list[Any]) -> dict[int, Any]:
+def _key(name: str, uses: list[int]) -> dict[int, Any]:
     return {1: signer(name).public.cose_key, 2: _START_S, 3: _END_S, 4: uses}
 
 

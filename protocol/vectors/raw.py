@@ -169,4 +169,6 @@ AADS = {
     "device-key": envelope.AAD_DEVICE_KEY,
     "resolved": envelope.AAD_RESOLVED,
     "time": envelope.AAD_TIME,
+    "place": envelope.AAD_PLACE,
+    "place-request": envelope.AAD_PLACE_REQUEST,
 }

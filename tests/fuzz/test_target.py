@@ -119,6 +119,7 @@ INSIDE = {
         "read_strings",
         "read_url",
         "read_host",
+        "read_line",
         "read_csr",
         "read_chain",
     ),

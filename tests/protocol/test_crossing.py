@@ -3,6 +3,7 @@
 import pytest
 
 from protocol import (
+    base45,
     batch,
     checkin,
     codes,
@@ -10,6 +11,8 @@ from protocol import (
     devicekey,
     enrolment,
     envelope,
+    placecode,
+    placerequest,
     policy,
     receipt,
     renewal,
@@ -27,6 +30,8 @@ from protocol.vectors.make_checkins import FIRST
 from protocol.vectors.make_commands import COMMAND, PROOF
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
+from protocol.vectors.make_places import CODE
+from protocol.vectors.make_places import REQUEST as PLACE_REQUEST
 from protocol.vectors.make_resolve import QUERY, RESOLVED
 from protocol.vectors.make_trace import ANSWER, HUB
 from protocol.vectors.make_trace import QUERY as TRACE
@@ -86,6 +91,11 @@ OBJECTS = {
                     lambda data: trace.open_trace_query(data, trust=BUNDLE, at_s=AT_S, hub=HUB)),
     "trace answer": (trace.seal_trace_answer(ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
                      lambda data: trace.open_trace_answer(data, key=PUBLIC)),
+    "place code": (base45.decode(placecode.seal_place_code(CODE, key=KEY)[5:]), envelope.AAD_PLACE,
+                   lambda data: placecode.open_place_code(
+                       placecode.place_code_text(data), trust=BUNDLE, at_s=AT_S)),
+    "place request": (placerequest.seal_place_request(PLACE_REQUEST, key=KEY), envelope.AAD_PLACE_REQUEST,
+                      lambda data: placerequest.open_place_request(data, key=PUBLIC)),
     "time hint": (timehint.seal_time(HINT, key=KEY), envelope.AAD_TIME,
                   lambda data: timehint.open_time(data, hub_keys=BY_KID, device=DEVICE, session=SESSION)),
 }  # fmt: skip

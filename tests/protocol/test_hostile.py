@@ -25,6 +25,7 @@ from protocol import (
     enrolment,
     envelope,
     health,
+    placerequest,
     policy,
     presence,
     provisioning,
@@ -83,7 +84,7 @@ LISTING = trust.TrustBundle(
             keys=tuple(
                 trust.TrustedKey(
                     key=key,
-                    uses=frozenset({trust.KeyUse.STATUS, trust.KeyUse.RESOLVED}),
+                    uses=frozenset({trust.KeyUse.STATUS, trust.KeyUse.RESOLVED, trust.KeyUse.PLACE}),
                     not_before_s=0,
                     not_after_s=1 << 40,
                 )
@@ -109,6 +110,7 @@ OPEN = {
     "enrolments": enrolment.open_request,
     "renewals": lambda data: renewal.open_renewal(data, key_of=key_of),
     "device-keys": by_named_key(devicekey.open_device_key, 1 << 12),
+    "place-requests": by_named_key(placerequest.open_place_request, 1 << 13),
     "queries": lambda data: resolve.open_query(data, private=RESOLVER),
     "resolved": lambda data: resolve.open_resolved(data, trust=LISTING, at_s=0, device=DEVICE, id=QUERY.id),
     "time-hints": lambda data: timehint.open_time(data, hub_keys=PUBLIC, device=DEVICE, session=SESSION),

@@ -20,6 +20,8 @@ from protocol import (
     enrolment,
     health,
     idnumber,
+    placecode,
+    placerequest,
     policy,
     presence,
     provisioning,
@@ -271,6 +273,17 @@ def open_trace(given):
     )  # fmt: skip
 
 
+def open_place_code(given):
+    return placecode.open_place_code(
+        given["text"], trust=trusting(given, trust.KeyUse.PLACE), at_s=given["at_s"]
+    )  # fmt: skip
+
+
+def open_applicant(given):
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
+    return placerequest.open_applicant(data_of(given), request_id=bytes.fromhex(given["id"]), private=private)
+
+
 READ = {
     "policies": open_policy,
     "commands": open_command,
@@ -290,6 +303,9 @@ READ = {
     "resolved": open_resolved,
     "traces": open_trace,
     "trace-answers": lambda given: trace.open_trace_answer(data_of(given), key=PUBLIC[given["key"]]),
+    "place-codes": open_place_code,
+    "place-requests": lambda given: placerequest.open_place_request(data_of(given), key=PUBLIC[given["key"]]),
+    "applicants": open_applicant,
     "used": lambda given: used.decode_used(data_of(given)),
     "time-hints": open_time,
 }
@@ -361,6 +377,8 @@ def verify_elsewhere(key, message, signature):
         "renewals",
         "device-keys",
         "resolved",
+        "place-codes",
+        "place-requests",
         "time-hints",
     ],
 )  # fmt: skip
