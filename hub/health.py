@@ -38,6 +38,7 @@
 | `policies_issued_total` | counter | gate policies signed |
 | `commands_total{result}` | counter | commands that ended: done, failed, expired |
 | `resolves_total{result}` | counter | look-ups: answered, timeout, failed, busy, limited, malformed, refused |
+| `traces_total{result}` | counter | trace queries: answered, refused, unsigned, ended before all was told |
 | `keys_unannounced` | gauge | device keys that the platform has not taken yet |
 | `device_messages_refused_total{reason}` | counter | beside check-ins: malformed, unknown_device, revoked |
 """
@@ -91,6 +92,7 @@ class Metrics:
         self.policies_issued = self._counter("policies_issued")
         self.commands = self._counter("commands", "result")
         self.resolves = self._counter("resolves", "result")
+        self.traces = self._counter("traces", "result")
         self.keys_unannounced = self._gauge("keys_unannounced")
         self.device_messages_refused = self._counter("device_messages_refused", "reason")
 

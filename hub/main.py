@@ -137,6 +137,8 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             source=source,
             publisher=broker,
             key=key,
+            hub=config.hub,
+            personal_h=config.retention.personal_h,
             root=root,
             bundle=bundle,
             on_trust=on_trust,

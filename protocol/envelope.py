@@ -36,6 +36,8 @@ AAD_RENEWAL_PROOF = b"gatelight/renewal-proof/1"
 AAD_DEVICE_KEY = b"gatelight/device-key/1"
 AAD_RESOLVED = b"gatelight/resolved/1"
 AAD_TIME = b"gatelight/time/1"
+AAD_TRACE = b"gatelight/trace/1"
+AAD_TRACE_ANSWER = b"gatelight/trace-answer/1"
 AAD_PLACE = b"gatelight/place/1"
 AAD_PLACE_REQUEST = b"gatelight/place-request/1"
 

@@ -31,6 +31,7 @@ class KeyUse(IntEnum):
     BATCH_RECEIPT = 3
     RESOLVED = 4
     PLACE = 5
+    TRACE = 6
 
 
 _USES = {use.value: use for use in KeyUse}

@@ -12,6 +12,7 @@
     PlaceStore      place codes, applications for them, a place's day           place_ports.py
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
     RegisterStore   rows by place and time, slips, counts, deletion             register_ports.py
+    TraceStore      what the platform asks about the past                       trace_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -47,6 +48,7 @@ from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
 from hub.store.place_ports import PlaceStore
 from hub.store.register_ports import RegisterStore
+from hub.store.trace_ports import TraceStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
 from protocol.limits import INT64_MAX
@@ -258,6 +260,7 @@ class Store(
     ErrandStore,
     PlaceStore,
     RegisterStore,
+    TraceStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

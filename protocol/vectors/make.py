@@ -28,6 +28,7 @@ from protocol.vectors.make_receipts import make_messages, make_receipts
 from protocol.vectors.make_resolve import make_id_numbers, make_queries, make_resolved
 from protocol.vectors.make_small import make_health, make_keys, make_presence, make_terms, make_topics
 from protocol.vectors.make_status import make_status_lists
+from protocol.vectors.make_trace import make_trace_answers, make_traces
 from protocol.vectors.make_trust import make_trust
 
 FOLDER = Path(__file__).parent
@@ -58,6 +59,8 @@ ABOUT = {
     "queries": "Sealed look-ups: hex -> fields. Open with private_hex.",
     "resolved": "Answers to look-ups: hex -> fields, for one device and query. trusted_keys have the use resolved.",
     "id-numbers": "Texts -> whether they are resident identity numbers.",
+    "traces": "Trace queries: hex -> fields, for one hub. trusted_keys have the use trace.",
+    "trace-answers": "The hub's answers to traces: hex -> fields. Verify with key.",
     "place-codes": "Texts of place codes: text -> fields. trusted_keys have the use place.",
     "place-requests": "What a hub asks about place codes: hex -> fields. Verify with key.",
     "applicants": "Sealed applicants of place requests: hex -> fields. Open with private_hex, for the request id.",
@@ -97,6 +100,8 @@ def build() -> dict[str, str]:
         "queries": make_queries(),
         "resolved": make_resolved(),
         "id-numbers": make_id_numbers(),
+        "traces": make_traces(),
+        "trace-answers": make_trace_answers(),
         "place-codes": make_place_codes(),
         "place-requests": make_place_requests(),
         "applicants": make_applicants(),

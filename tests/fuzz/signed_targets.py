@@ -1,6 +1,7 @@
 """Targets for signed objects: what lies behind the signature, which stand-ins let pass."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from protocol import (
@@ -20,6 +21,7 @@ from protocol import (
     resolve,
     statuslist,
     timehint,
+    trace,
     trust,
 )
 from protocol.envelope import TYP_STATUS_LIST
@@ -135,6 +137,22 @@ class _Root:
 
 def _open_trust(data: bytes) -> trust.TrustBundle:
     return trust.open_trust(data, root=_Root())  # type: ignore[arg-type]
+
+
+_ISSUER = SimpleNamespace(keys=(SimpleNamespace(key=_Root()),))
+_TRACERS: Any = SimpleNamespace(find=ANY_TRUST.find, issuer_of=lambda _kid: _ISSUER)
+
+
+def _open_trace(data: bytes) -> trace.TraceQuery:
+    query = trace.read_trace_query(data, trust=_TRACERS)
+    require(query.why.isprintable(), "a case number that steers a terminal")
+    return query
+
+
+def _open_trace_answer(data: bytes) -> trace.TraceAnswer:
+    answer = trace.open_trace_answer(data, key=ANY_KEY)
+    require(len(answer.whole) + len(answer.bare) <= answer.told, "more rows than were told")
+    return answer
 
 
 def _behind(name: str, decoder: str, open_: Open, seal, seeds, *, bytes_max: int = 256, typ=None) -> Target:
@@ -259,5 +277,14 @@ TARGETS = (
         "device-keys",
     ),
     _behind("resolved", "protocol.resolve.open_resolved", open_resolved, _with(resolve.seal_resolved), "resolved"),
+    _behind("trace-query", "protocol.trace.read_trace_query", _open_trace, _with(trace.seal_trace_query), "traces"),
+    _behind(
+        "trace-answer",
+        "protocol.trace.open_trace_answer",
+        _open_trace_answer,
+        _with(trace.seal_trace_answer),
+        "trace-answers",
+        bytes_max=900,
+    ),
     _behind("time-hint", "protocol.timehint.open_time", _hint, _with(timehint.seal_time), "time-hints", bytes_max=96),
 )

@@ -19,6 +19,7 @@ from protocol import (
     resolve,
     statuslist,
     timehint,
+    trace,
     trust,
 )
 from protocol.envelope import TYP_STATUS_LIST
@@ -32,6 +33,8 @@ from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, 
 from protocol.vectors.make_places import CODE
 from protocol.vectors.make_places import REQUEST as PLACE_REQUEST
 from protocol.vectors.make_resolve import QUERY, RESOLVED
+from protocol.vectors.make_trace import ANSWER, HUB
+from protocol.vectors.make_trace import QUERY as TRACE
 from protocol.vectors.raw import KEYS, header, sign1
 
 KEY = KEYS["device"].key
@@ -84,6 +87,10 @@ OBJECTS = {
                    lambda data: devicekey.open_device_key(data, key=PUBLIC)),
     "resolved": (resolve.seal_resolved(RESOLVED, key=KEY), envelope.AAD_RESOLVED,
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
+    "trace query": (trace.seal_trace_query(TRACE, key=KEY), envelope.AAD_TRACE,
+                    lambda data: trace.open_trace_query(data, trust=BUNDLE, at_s=AT_S, hub=HUB)),
+    "trace answer": (trace.seal_trace_answer(ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
+                     lambda data: trace.open_trace_answer(data, key=PUBLIC)),
     "place code": (base45.decode(placecode.seal_place_code(CODE, key=KEY)[5:]), envelope.AAD_PLACE,
                    lambda data: placecode.open_place_code(
                        placecode.place_code_text(data), trust=BUNDLE, at_s=AT_S)),

@@ -31,6 +31,7 @@ from protocol import (
     statuslist,
     timehint,
     topics,
+    trace,
     trust,
     used,
     words,
@@ -265,6 +266,13 @@ def open_query(given):
     return resolve.open_query(data_of(given), private=private)
 
 
+def open_trace(given):
+    hub = bytes.fromhex(given["hub"])
+    return trace.open_trace_query(
+        data_of(given), trust=trusting(given, trust.KeyUse.TRACE), at_s=given["at_s"], hub=hub
+    )  # fmt: skip
+
+
 def open_place_code(given):
     return placecode.open_place_code(
         given["text"], trust=trusting(given, trust.KeyUse.PLACE), at_s=given["at_s"]
@@ -293,6 +301,8 @@ READ = {
     },
     "queries": open_query,
     "resolved": open_resolved,
+    "traces": open_trace,
+    "trace-answers": lambda given: trace.open_trace_answer(data_of(given), key=PUBLIC[given["key"]]),
     "place-codes": open_place_code,
     "place-requests": lambda given: placerequest.open_place_request(data_of(given), key=PUBLIC[given["key"]]),
     "applicants": open_applicant,

@@ -98,6 +98,10 @@ class Feed:
         self._events.publish("place", text)
         return at_ms
 
+    def trace(self) -> None:
+        """A query waits for some hub."""
+        self._events.publish("trace", "")
+
     async def roll(self) -> int:
         """The issuers' keys roll over in a new trust bundle; returns its version."""
         version = await self._on_disk(self._authority.roll_over)

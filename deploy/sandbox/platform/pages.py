@@ -58,7 +58,8 @@ def front(view: Front) -> str:
 <title>Gatelight · 演示平台 stand-in platform</title><link rel="stylesheet" href="/style.css"></head>
 <body>
 <header><h1>演示平台 <small>stand-in platform</small></h1>
-<p>这不是政府平台，仅供演示与测试。Not a government platform: for demonstration and tests only.</p></header>
+<p>这不是政府平台，仅供演示与测试。Not a government platform: for demonstration and tests only.
+<a href="/traces">溯源 Trace</a></p></header>
 <section class="counters">{_counters(view.totals)}</section>
 <section><h2>设备链 <small>chains, one per gate and spool</small></h2>{_chains(view.chains)}</section>
 <section><h2>合计 <small>totals</small></h2>{_tally(view.tally)}</section>

@@ -25,6 +25,8 @@ from deploy.sandbox.platform.lookup import LookUp
 from deploy.sandbox.platform.places import DeadCodeError, Places
 from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import OtherContentError, PlatformStore
+from deploy.sandbox.platform.traces import Traces
+from deploy.sandbox.platform.tracing import Tracing
 from deploy.sandbox.platform.wallet import CodeKind, CodeRequest, Wallet
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
 from protocol.errors import LimitError, ProtocolError
@@ -72,6 +74,20 @@ class Platform:
             on_disk=self._on_disk,
             hub_of=lambda request: config.hubs.get(_certificate_name(request)),
         )
+        self._traces = Traces(
+            config.database.with_name("traces.sqlite"),
+            store=self._store,
+            hubs=config.hubs,
+            key=authority.tracer,
+            open_subject=self._wallet.open_subject,
+        )
+        self._tracing = Tracing(
+            self._traces,
+            names=self._store.names,
+            on_disk=self._on_disk,
+            hub_of=lambda request: config.hubs.get(_certificate_name(request)),
+            announce=self._feed.trace,
+        )
         self._beating: asyncio.Task[None] | None = None
         # One thread owns the database, so that the event loop never waits for a disk.
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -82,6 +98,7 @@ class Platform:
         api = web.Application(client_max_size=BATCH_BYTES)
         api.router.add_post("/v1/checkins", self._take_batch)
         api.router.add_routes(self._feed.routes())
+        api.router.add_routes(self._tracing.hub_routes())
         site = web.Application(client_max_size=PAGES_BYTES)
         site.middlewares.append(_harden)
         site.router.add_get("/", self._front)
@@ -91,6 +108,7 @@ class Platform:
         site.router.add_post("/sandbox/codes", self._make_code)
         site.router.add_post("/sandbox/scans", self._scan_poster)
         site.router.add_get("/sandbox/visits/{place}", self._visits)
+        site.router.add_routes(self._tracing.page_routes())
         site.router.add_routes(Controls(self._feed).routes())
         tls = server_context(self._config.api)
         for app, address, context in (
@@ -114,6 +132,7 @@ class Platform:
         self._store.close()
         self._statuses.close()
         self._places.close()
+        self._traces.close()
 
     async def _take_batch(self, request: web.Request) -> web.Response:
         body = await request.read()

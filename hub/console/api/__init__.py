@@ -15,6 +15,7 @@ from hub.console.api import (
     sessions,
     slips,
     summary,
+    traces,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -28,4 +29,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.ROUTER,
     summary.ROUTER,
     slips.ROUTER,
+    traces.ROUTER,
 )

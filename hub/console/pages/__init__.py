@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, applications, audit, entry, me, places, policies, register, slips
+from hub.console.pages import accounts, applications, audit, entry, me, places, policies, register, slips, traces
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     entry.ROUTER,
@@ -16,4 +16,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     policies.ROUTER,
     register.ROUTER,
     slips.ROUTER,
+    traces.ROUTER,
 )

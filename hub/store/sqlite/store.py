@@ -19,6 +19,7 @@ from hub.store.sqlite.places import SqlitePlaces
 from hub.store.sqlite.register import SqliteRegister
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
+from hub.store.sqlite.traces import SqliteTraces
 from hub.store.sqlite.trust import SqliteTrust
 
 
@@ -34,6 +35,7 @@ class SqliteStore(
     SqliteErrands,
     SqlitePlaces,
     SqliteRegister,
+    SqliteTraces,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
