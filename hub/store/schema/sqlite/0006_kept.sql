@@ -1,0 +1,1 @@
+-- A place kept for a migration of another branch: replaced when the branches are put together.
