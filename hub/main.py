@@ -32,6 +32,7 @@ from hub.logs import log_as_json
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
 from hub.startup import (
+    alerting,
     authority_of,
     console_tasks,
     enrolment_server,
@@ -157,6 +158,15 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             metrics=metrics,
             now_ms=now_ms,
         )
+        alerts = alerting(
+            config,
+            store=store,
+            fleet=believing.fleet,
+            broker_ready=lambda: broker.ready,
+            stack=stack,
+            health=health,
+            now_ms=now_ms,
+        )
         ingest = Ingest(
             broker=broker,
             store=store,
@@ -164,7 +174,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             insist=Insist(health=health, metrics=metrics),
             key=key,
             count=aggregate,
-            stored=forward.wake,
+            stored=alerts.after(forward.wake),
             health=health,
             metrics=metrics,
             now_ms=now_ms,
@@ -190,10 +200,10 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "forward": forward.run,
             "retention": retention.run,
             **believing.tasks,
+            "expiry": Expiry(
+                files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
+            ).run,
         }
-        runs["expiry"] = Expiry(
-            files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
-        ).run
         if config.broker.manages_access:
             runs["access"] = Access(roster=believing.roster, control=control, health=health).run
         authority = authority_of(config, now_ms=now_ms)
@@ -211,7 +221,15 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             stack.push_async_callback(enrolling.close)
             await enrolling.start()
             runs["enrol"] = enrolling.run
-        runs |= console_tasks(config, command=console, store=store, authority=authority, health=health, now_ms=now_ms)
+        runs |= console_tasks(
+            config,
+            command=console,
+            store=store,
+            authority=authority,
+            alerting=alerts,
+            health=health,
+            now_ms=now_ms,
+        )
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
         await believing.load()

@@ -223,6 +223,9 @@ class LiveStore(Protocol):
     async def forget_counts(self, *, before_hour: int, limit: int) -> int:
         """Delete the oldest counts by hour; returns how many rows it took."""
 
+    async def certificates_until(self) -> dict[bytes, int]:
+        """By device: when the last of its certificates ends, ms. Revoked ones do not count."""
+
     async def places_live(self) -> tuple[PlaceLive, ...]:
         """Of every place for which something was set."""
 

@@ -95,6 +95,14 @@ class SqliteLive:
         await self._connections.transact(partial(_forget, before_hour=before_hour, limit=limit, taken=taken))
         return sum(taken)
 
+    async def certificates_until(self) -> dict[bytes, int]:
+        """By device: when the last of its certificates ends."""
+        rows = await self._connections.read(
+            "SELECT device, max(not_after_ms) FROM certificate WHERE device IS NOT NULL AND revoked_ms IS NULL"
+            " GROUP BY device"
+        )
+        return {row[0]: row[1] for row in rows}
+
     async def places_live(self) -> tuple[PlaceLive, ...]:
         """Of every place for which something was set."""
         rows = await self._connections.read("SELECT place, people_most, day_begins_h, escalate_min FROM place_live")
