@@ -1,10 +1,11 @@
 """What every route works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
+from hub.console.web.slots import Slots
 from hub.console.web.words import Words
 from hub.store.ports import Store
 
@@ -27,6 +28,7 @@ class Site:
     errands: Errands
     words: Words
     now_ms: Callable[[], int]
+    slots: Slots = field(default_factory=Slots)
 
     @property
     def https(self) -> bool:
