@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
+from hub.console.live.feed import Feed
 from hub.console.web.slots import Slots
 from hub.console.web.words import Words
 from hub.store.ports import Store
@@ -18,6 +20,7 @@ class Site:
         name: what the site is called, on every page.
         url: how browsers reach it, without a path.
         timezone: in which people read times.
+        alerts_to_loopback: alerts may be sent to this machine.
     """
 
     name: str
@@ -29,6 +32,12 @@ class Site:
     words: Words
     now_ms: Callable[[], int]
     slots: Slots = field(default_factory=Slots)
+    alerts_to_loopback: bool = False
+
+    @cached_property
+    def feed(self) -> Feed:
+        """What walls show: one for all who look."""
+        return Feed(self.store, timezone=self.timezone, now_ms=self.now_ms)
 
     @property
     def https(self) -> bool:

@@ -53,11 +53,11 @@ def message(alert: Alert, *, named: Named, zone: tzinfo, language: str, url: str
     lines = [("地点：" if zh else "Where: ") + where, ("时间：" if zh else "When: ") + at]
     if alert.kind == RED:
         lines.append(f"颜色：红（{Colour.RED.wire_name}）" if zh else f"Colour: {Colour.RED.wire_name}")
-        lines.append(f"凭条号：{alert.slip}" if zh else f"Slip: {alert.slip}")
+        lines.append(f"凭证号：{alert.slip}" if zh else f"Slip: {alert.slip}")
         if late(alert):
-            lines.append("该终端曾离线，记录为事后补传。" if zh else "The gate was cut off; this came later.")
+            lines.append("该扫码机曾离线，记录为事后补传。" if zh else "The gate was cut off; this came later.")
     elif alert.detail:
-        lines.append(("终端：" if zh else "Scanner: ") + alert.detail)
+        lines.append(("扫码机：" if zh else "Scanner: ") + alert.detail)
     lines.append(("级别：" if zh else "Level: ") + _LEVELS[alert.level][0 if zh else 1])
     lines += [f"{number}. {step}" for number, step in enumerate(steps_of(alert.kind, language), 1)]
     if url:

@@ -26,12 +26,12 @@ class Said:
 
 TITLES: Final[Mapping[str, Said]] = {
     "red": Said("红码", "Red code"),
-    "device.offline": Said("扫码终端离线", "Scanner offline"),
+    "device.offline": Said("扫码机离线", "Scanner offline"),
     "device.camera": Said("摄像头无画面", "Camera stalled"),
     "device.spool": Said("登记记录积压未上传", "Check-ins are not coming through"),
-    "device.clock": Said("终端时钟不准", "Scanner's clock is wrong"),
-    "device.certificate": Said("终端证书即将到期", "Scanner's certificate is ending"),
-    "device.storage": Said("终端存储故障", "Scanner's storage has failed"),
+    "device.clock": Said("扫码机时钟不准", "Scanner's clock is wrong"),
+    "device.certificate": Said("扫码机证书即将到期", "Scanner's certificate is ending"),
+    "device.storage": Said("扫码机存储故障", "Scanner's storage has failed"),
     "site.broker": Said("消息服务器断开", "Message broker out of reach"),
     "site.platform": Said("上级平台联系不上或数据积压", "Platform out of reach, or records are piling up"),
 }
@@ -54,7 +54,7 @@ STEPS: Final[Mapping[str, tuple[Said, ...]]] = {
         ),
         _CALL,
         Said(
-            "把凭条号告诉本人，对颜色有异议可凭此申诉；不要追问病情，不要拍照。",
+            "把凭证号告诉本人，对颜色有异议可凭此申诉；不要追问病情，不要拍照。",
             "Give them the slip number: with it they can appeal. Do not ask about their health, take no pictures.",
         ),
     ),
@@ -64,19 +64,19 @@ STEPS: Final[Mapping[str, tuple[Said, ...]]] = {
             "Look at its power and network cable; send people to another gate.",
         ),
         Said(
-            "离线期间登记记录保存在终端上，恢复后自动补传，不会丢失。",
+            "离线期间登记记录保存在扫码机上，恢复后自动补传，不会丢失。",
             "It keeps what it records and sends it by itself later: nothing is lost.",
         ),
     ),
     "device.camera": (
         Said(
-            "擦净镜头，检查遮挡；不行就在“扫码终端”页重启。",
+            "擦净镜头，检查遮挡；不行就在“扫码机”页重启。",
             "Clean the lens, see what covers it; or restart it from the page Scanners.",
         ),
     ),
     "device.spool": (
         Said(
-            "检查终端到服务器的网络；不要断电，记录还在终端上。",
+            "检查扫码机到服务器的网络；不要断电，记录还在扫码机上。",
             "Check its network; do not cut its power, the records are still in it.",
         ),
     ),
@@ -87,7 +87,7 @@ STEPS: Final[Mapping[str, tuple[Said, ...]]] = {
         ),
     ),
     "device.certificate": (
-        Said("终端应能自动续期；请检查它到服务器的网络。", "It should renew it by itself: check its way to the hub."),
+        Said("扫码机应能自动续期；请检查它到服务器的网络。", "It should renew it by itself: check its way to the hub."),
     ),
     "device.storage": (
         Said(
@@ -122,7 +122,7 @@ AT_THE_GATE: Final[Mapping[Colour, tuple[Said, ...]]] = {
             "Ask them to wait aside and check what they are told to keep; decide by the place's rules.",
         ),
         Said(
-            "不予进入的，告知社区，并把凭条号给本人。",
+            "不予进入的，告知社区，并把凭证号给本人。",
             "If they may not enter, tell the community, and give them the slip number.",
         ),
     ),

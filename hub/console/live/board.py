@@ -6,7 +6,7 @@ after the tick that it told last, however many check-ins that were.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -70,11 +70,15 @@ class Board:
     Args:
         counts: everything counted since the earliest day's begin.
         day_hour: at which hour since 1970 a place's day began.
+        tick: where to begin: behind that of a board in whose place this one comes. Whoever knows that one only is
+            told everything.
     """
 
-    def __init__(self, counts: CountsNow, *, day_hour: Callable[[str], int]) -> None:
-        self.tick = 0
+    def __init__(self, counts: CountsNow, *, day_hour: Callable[[str], int], tick: int = 1) -> None:
+        self.tick = self.made_tick = tick
         self.newest_id = counts.newest_id
+        self.said: dict[Hashable, str] = {}
+        """What was put into words at this tick: for the next who asks the same."""
         self.places: dict[str, PlaceNow] = {}
         self._day_hour = day_hour
         for count in counts.counts:
@@ -101,6 +105,7 @@ class Board:
     def add(self, rows: Iterable[LiveRow]) -> None:
         """Count and show rows stored since, in their order."""
         self.tick += 1
+        self.said.clear()
         for row in rows:
             if row.row_id <= self.newest_id:
                 continue

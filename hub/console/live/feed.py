@@ -99,7 +99,7 @@ class Feed:
             await self._refresh_registry()
             hour = self._now_ms() // HOUR_MS
             if self._board is None or hour != self._hour:
-                self._board = await self._load()
+                self._board = await self._load(tick=self._board.tick + 1 if self._board else 1)
                 self._hour, self._looked_s = hour, self._now_s()
             elif self._now_s() - self._looked_s >= LOOK_S:
                 self._board = await self._caught_up(self._board)
@@ -113,8 +113,8 @@ class Feed:
 
     def forget_registry(self) -> None:
         """Something of it was changed here: the next look reads it again."""
-        self._registry_s = float("-inf")
-        self._board = None
+        self._registry_s, self._hour = float("-inf"), -1
+        self._before.clear()
 
     async def alerts(self) -> tuple[Alert, ...]:
         """Everything open, newest first, half a second ago at most."""
@@ -126,6 +126,10 @@ class Feed:
                     self._event_id = newest
                 self._alerts_s = self._now_s()
             return self._alerts
+
+    async def limit_of(self, place_id: str) -> int | None:
+        """How many may be inside; None: nobody has said."""
+        return (await self.registry()).live_of(place_id).people_most
 
     async def occupancy_of(self, place_id: str) -> Occupancy:
         """How many are inside a place now."""
@@ -173,9 +177,12 @@ class Feed:
                 ),
             )
             self._registry_s = self._now_s()
+            if self._board is not None:
+                # Doubts are part of what is told.
+                self._board.said.clear()
         return self._registry
 
-    async def _load(self) -> Board:
+    async def _load(self, *, tick: int) -> Board:
         registry = self._registry
         if registry is None:
             raise RuntimeError("the registry is read first")
@@ -188,7 +195,7 @@ class Feed:
 
         # The earliest day began a day ago at most.
         counts = await self._store.counts_since(from_hour=self._now_ms() // HOUR_MS - 24)
-        board = Board(counts, day_hour=day_hour)
+        board = Board(counts, day_hour=day_hour, tick=tick)
         after_id = max(0, board.newest_id - _LIGHTS_ROWS)
         board.light(await self._store.live_rows(after_id=after_id, limit=_LIGHTS_ROWS, masked=self._names))
         return board
@@ -196,15 +203,8 @@ class Feed:
     async def _caught_up(self, board: Board) -> Board:
         rows = await self._store.live_rows(after_id=board.newest_id, limit=ROWS_MOST, masked=self._names)
         if len(rows) == ROWS_MOST:
-            tick = board.tick
-            board = await self._load()
-            # Every gate is told anew: its lights are of this tick.
-            board.tick = tick + 1
-            for place in board.places.values():
-                place.tick = board.tick
-                for gate in place.gates.values():
-                    gate.tick = board.tick
-        elif rows:
+            return await self._load(tick=board.tick + 1)
+        if rows:
             board.add(rows)
         return board
 
