@@ -22,6 +22,8 @@ DAYS_MOST: Final = 14
 """Of earlier days: more would hide that something has changed at the gates."""
 _MISSING_UNKNOWN: Final = 0.1
 """Taken for the share of missing exits, and for its standard error, before there is an earlier day."""
+_WEIGHT: Final = 20
+"""So many people's exits that guess is worth."""
 _MISSING_MOST: Final = 0.9
 """Beyond it nothing can be said: there is hardly an exit gate."""
 _SIGMAS: Final = 2.0
@@ -82,14 +84,14 @@ def missing_exits(before: Sequence[Day]) -> MissingExits:
     if not entered:
         return MissingExits(share=_MISSING_UNKNOWN, error=_MISSING_UNKNOWN)
     # Of the sums, not of each day: a day with more exits than entries makes up for one with fewer.
-    share = min(_MISSING_MOST, max(0.0, 1 - sum(day.exits for day in days) / entered))
+    unscanned = max(0, entered - sum(day.exits for day in days))
+    # A handful of people says little: they are weighed against what is taken where nothing is known.
+    share = min(_MISSING_MOST, (unscanned + _MISSING_UNKNOWN * _WEIGHT) / (entered + _WEIGHT))
     # How far the days lie apart, weighed by their entries: habits differ more than chance alone would let them.
     spread = sum(day.entries * (1 - day.exits / day.entries - share) ** 2 for day in days) / entered
-    chance = share * (1 - share) / entered
-    # The rule of succession keeps a share of 0 after a handful of people from being certain.
-    unsure = 1 / (entered + 2)
+    chance = share * (1 - share) / (entered + _WEIGHT)
     # Today is one more day that may lie as far off as they do.
-    return MissingExits(share=share, error=sqrt(spread * (1 + 1 / len(days)) + chance) + unsure)
+    return MissingExits(share=share, error=sqrt(spread * (1 + 1 / len(days)) + chance))
 
 
 def occupancy(today: Day, *, before: Sequence[Day], doubts: Doubts) -> Occupancy:

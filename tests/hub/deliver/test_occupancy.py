@@ -46,7 +46,12 @@ def test_the_missing_exits_of_earlier_days_are_missing_today():
 
 
 def test_a_day_with_too_many_exits_makes_up_for_one_with_too_few():
-    assert missing_exits([Day(entries=100, exits=110), Day(entries=100, exits=90)]).share == 0
+    assert missing_exits([Day(entries=1000, exits=1100), Day(entries=1000, exits=900)]).share < 0.001
+
+
+def test_a_handful_of_people_on_one_day_say_little():
+    """Four check-ins that came late are no proof that nobody ever scans out."""
+    assert missing_exits([Day(entries=4, exits=0)]).share == pytest.approx(0.25)
 
 
 def test_the_first_day_is_less_sure_than_the_fifteenth():
