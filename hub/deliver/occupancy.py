@@ -116,6 +116,8 @@ def occupancy(today: Day, *, before: Sequence[Day], doubts: Doubts) -> Occupancy
     # Nobody leaves twice: more than those who came in and were not seen leaving cannot be inside.
     high = min(net, inside + chance) + unknown
     low = max(0, inside - chance - unknown)
+    # Where no scanner was ever heard and nobody counted, 0 is no finding.
+    heard = doubts.gates_silent < doubts.gates if doubts.gates else today.entries + today.exits > 0
     return Occupancy(
         entries=today.entries,
         exits=today.exits,
@@ -123,9 +125,7 @@ def occupancy(today: Day, *, before: Sequence[Day], doubts: Doubts) -> Occupancy
         inside=inside,
         low=low,
         high=high,
-        confidence=_confidence(
-            inside, low=low, high=high, heard=not doubts.gates or doubts.gates_silent < doubts.gates
-        ),
+        confidence=_confidence(inside, low=low, high=high, heard=heard),
     )
 
 

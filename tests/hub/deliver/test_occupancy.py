@@ -84,6 +84,7 @@ def test_what_is_not_known_widens_the_bounds_and_leaves_the_estimate(doubt):
 def test_where_no_gate_is_heard_nothing_is_known():
     found = occupancy(Day(entries=5, exits=0), before=whole(10, 10), doubts=Doubts(gates=2, gates_silent=2))
     assert found.confidence == 0
+    assert occupancy(Day(entries=0, exits=0), before=[], doubts=Doubts()).confidence == 0
 
 
 def test_without_an_exit_gate_the_bounds_say_so():
