@@ -33,6 +33,7 @@ from hub.logs import log_as_json
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
 from hub.startup import (
+    alerting,
     authority_of,
     console_tasks,
     enrolment_server,
@@ -160,6 +161,15 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             metrics=metrics,
             now_ms=now_ms,
         )
+        alerts = alerting(
+            config,
+            store=store,
+            fleet=believing.fleet,
+            broker_ready=lambda: broker.ready,
+            stack=stack,
+            health=health,
+            now_ms=now_ms,
+        )
         ingest = Ingest(
             broker=broker,
             store=store,
@@ -167,7 +177,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             insist=Insist(health=health, metrics=metrics),
             key=key,
             count=aggregate,
-            stored=forward.wake,
+            stored=alerts.after(forward.wake),
             health=health,
             metrics=metrics,
             now_ms=now_ms,
@@ -194,10 +204,10 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "retention": retention.run,
             "register": Register(store=store, health=health, now_ms=now_ms).run,
             **believing.tasks,
+            "expiry": Expiry(
+                files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
+            ).run,
         }
-        runs["expiry"] = Expiry(
-            files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
-        ).run
         if config.broker.manages_access:
             runs["access"] = Access(roster=believing.roster, control=control, health=health).run
         authority = authority_of(config, now_ms=now_ms)
@@ -223,6 +233,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             key=key,
             source=source,
             believing=believing,
+            alerting=alerts,
             health=health,
             now_ms=now_ms,
         )

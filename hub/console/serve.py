@@ -47,6 +47,7 @@ def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now
         name=console.name,
         url=console.url,
         timezone=console.timezone,
+        alerts_to_loopback=console.alerts_to_loopback,
         store=store,
         door=Door(
             store=store,

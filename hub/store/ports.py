@@ -13,6 +13,7 @@
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
     RegisterStore   rows by place and time, slips, counts, deletion             register_ports.py
     TraceStore      what the platform asks about the past                       trace_ports.py
+    LiveStore       newest rows, counts that last, alerts and who is told        live_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -46,6 +47,7 @@ from hub.model import (
 from hub.store.console_ports import ConsoleStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
+from hub.store.live_ports import LiveStore
 from hub.store.place_ports import PlaceStore
 from hub.store.register_ports import RegisterStore
 from hub.store.trace_ports import TraceStore
@@ -261,6 +263,7 @@ class Store(
     PlaceStore,
     RegisterStore,
     TraceStore,
+    LiveStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

@@ -6,8 +6,11 @@ from fastapi import APIRouter
 
 from hub.console.api import (
     accounts,
+    alerts,
     applications,
     audit,
+    live,
+    occupancy,
     places,
     policies,
     reference,
@@ -30,4 +33,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     summary.ROUTER,
     slips.ROUTER,
     traces.ROUTER,
+    live.ROUTER,
+    occupancy.ROUTER,
+    alerts.ROUTER,
 )

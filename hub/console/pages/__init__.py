@@ -4,7 +4,20 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, applications, audit, entry, me, places, policies, register, slips, traces
+from hub.console.pages import (
+    accounts,
+    alerts,
+    applications,
+    audit,
+    entry,
+    live,
+    me,
+    places,
+    policies,
+    register,
+    slips,
+    traces,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     entry.ROUTER,
@@ -17,4 +30,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.ROUTER,
     slips.ROUTER,
     traces.ROUTER,
+    live.ROUTER,
+    alerts.ROUTER,
 )

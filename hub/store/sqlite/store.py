@@ -8,12 +8,14 @@ import aiosqlite
 
 from hub.store.errors import StoreOpenError
 from hub.store.migrate import migrate, migrations
+from hub.store.sqlite.alerts import SqliteAlerts
 from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.ingest import SqliteIngest
+from hub.store.sqlite.live import SqliteLive
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.places import SqlitePlaces
 from hub.store.sqlite.register import SqliteRegister
@@ -36,6 +38,8 @@ class SqliteStore(
     SqlitePlaces,
     SqliteRegister,
     SqliteTraces,
+    SqliteLive,
+    SqliteAlerts,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
