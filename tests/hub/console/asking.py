@@ -18,6 +18,7 @@ OURS = {
     "enrolment": "e1" * 8,
     "enrolment_id": "e1" * 8,
     "alert_id": "1",
+    "channel": "1",
     "command_id": "0" * 32,
     "gate": "G1",
     "gate_id": "G1",

@@ -77,7 +77,7 @@ class Stream:
                 received_ms=now_ms if received_ms is None else received_ms,
                 rows=tuple(rows),
                 heads=(head,),
-                counts=aggregate(rows),
+                counts=aggregate(rows, now_ms if received_ms is None else received_ms),
             )
         )
         return rows

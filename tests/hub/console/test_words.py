@@ -111,13 +111,9 @@ def test_every_sentence_has_its_translation():
 
 
 def test_no_translation_is_unused():
-    """A sentence is used where it stands in a template, in Python, or in a script of the console's."""
-    sources = "\n".join(
-        path.read_text("utf-8")
-        for kind in ("*.py", "*.html", "*.js")
-        for path in HERE.rglob(kind)
-        if "vendor" not in path.parts
-    )
+    """A sentence is used where it stands in a template or script of the console's, or in Python of the hub's."""
+    pages = [path for kind in ("*.html", "*.js") for path in HERE.rglob(kind) if "vendor" not in path.parts]
+    sources = "\n".join([*(path.read_text("utf-8") for path in pages), *constants()])
     used = shown()
     unused = [
         f"{name}: {sentence}"
@@ -127,6 +123,17 @@ def test_no_translation_is_unused():
         if sentence not in used and sentence not in sources and not filled_in(sentence, sources)
     ]
     assert unused == []
+
+
+def constants() -> set[str]:
+    """Every text in the hub's Python and in the protocol's, also one that is written on several lines."""
+    found: set[str] = set()
+    for package in (HERE.parent, HERE.parent.parent / "protocol"):
+        for path in package.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant | ast.JoinedStr):
+                    found |= texts(node, {})
+    return found
 
 
 def filled(sentence: str, known: set[str]) -> bool:
