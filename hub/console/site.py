@@ -10,6 +10,19 @@ from hub.console.web.words import Words
 from hub.store.ports import Store
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolling:
+    """What every provisioning code of this hub says: public facts.
+
+    Attributes:
+        url: how devices reach the hub to enrol.
+        ca_hash: SHA-256 of the public key info of the hub's authority, 32 bytes.
+    """
+
+    url: str
+    ca_hash: bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """One console.
@@ -18,6 +31,8 @@ class Site:
         name: what the site is called, on every page.
         url: how browsers reach it, without a path.
         timezone: in which people read times.
+        enrolling: None where devices are entered by hand.
+        slots: of open streams.
     """
 
     name: str
@@ -28,6 +43,7 @@ class Site:
     errands: Errands
     words: Words
     now_ms: Callable[[], int]
+    enrolling: Enrolling | None = None
     slots: Slots = field(default_factory=Slots)
 
     @property

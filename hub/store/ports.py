@@ -10,6 +10,7 @@
     TrustStore      what flows to the gates                                     trust_ports.py
     ConsoleStore    accounts, sessions, the audit log page by page              console_ports.py
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
+    FleetStore      how devices fare, and what is known of one of them          fleet_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -43,6 +44,7 @@ from hub.model import (
 from hub.store.console_ports import ConsoleStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
+from hub.store.fleet_ports import FleetStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
 from protocol.limits import INT64_MAX
@@ -252,6 +254,7 @@ class Store(
     TrustStore,
     ConsoleStore,
     ErrandStore,
+    FleetStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

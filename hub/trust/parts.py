@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from hub.health import Health, Metrics
 from hub.store.enrol_ports import EnrolStore
+from hub.store.fleet_ports import FleetStore
 from hub.store.ports import RegistryStore
 from hub.store.trust_ports import TrustStore
 from hub.trust.announce import Announce
@@ -29,8 +30,8 @@ from protocol.keys import SigningKey, VerifyKey
 from protocol.trust import TrustBundle
 
 
-class Store(RegistryStore, EnrolStore, TrustStore, Protocol):
-    """The three ports that are used here."""
+class Store(RegistryStore, EnrolStore, TrustStore, FleetStore, Protocol):
+    """The four ports that are used here."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
+from hub.store.sqlite.fleet import SqliteFleet
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.outbox import SqliteOutbox
 from hub.store.sqlite.registry import SqliteRegistry
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteCommands,
     SqliteConsole,
     SqliteErrands,
+    SqliteFleet,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
