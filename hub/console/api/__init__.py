@@ -4,6 +4,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, sessions
+from hub.console.api import accounts, audit, commands, enrolments, scanners, sessions
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.ROUTER,
+    sessions.ROUTER,
+    audit.ROUTER,
+    scanners.ROUTER,
+    enrolments.ROUTER,
+    commands.ROUTER,
+)
