@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from hub.console.accounts.door import Door
 from hub.console.errands import Errands
+from hub.console.fleet.recent import Recent
+from hub.console.web.pace import Pace
 from hub.console.web.slots import Slots
 from hub.console.web.words import Words
 from hub.store.ports import Store
@@ -33,6 +35,7 @@ class Site:
         timezone: in which people read times.
         enrolling: None where devices are entered by hand.
         slots: of open streams.
+        fleet: all scanners, as they were a moment ago.
     """
 
     name: str
@@ -45,6 +48,12 @@ class Site:
     now_ms: Callable[[], int]
     enrolling: Enrolling | None = None
     slots: Slots = field(default_factory=Slots)
+    pace: Pace = field(default_factory=Pace)
+    fleet: Recent = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What is made of the others."""
+        object.__setattr__(self, "fleet", Recent(store=self.store, now_ms=self.now_ms))
 
     @property
     def https(self) -> bool:

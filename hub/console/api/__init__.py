@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, commands, enrolments, scanners, sessions
+from hub.console.api import accounts, audit, commands, enrolments, reference, scanners, sessions
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts.ROUTER,
@@ -13,4 +13,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     scanners.ROUTER,
     enrolments.ROUTER,
     commands.ROUTER,
+    reference.ROUTER,
 )

@@ -87,10 +87,10 @@ async def list_commands(
     return [_out(row) for row in found]
 
 
-@ROUTER.get("/{command}")
-async def one_command(site: TheSite, who: Reader, command: CommandId) -> CommandOut:
+@ROUTER.get("/{command_id}")
+async def one_command(site: TheSite, who: Reader, command_id: CommandId) -> CommandOut:
     """One order."""
-    row = await site.store.find_command(bytes.fromhex(command))
+    row = await site.store.find_command(bytes.fromhex(command_id))
     if row is None:
         raise NotFoundError
     return _out(row)

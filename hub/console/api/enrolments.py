@@ -186,6 +186,7 @@ async def approve(site: TheSite, who: Writer, enrolment: EnrolmentId, body: Appr
         name=body.name,
         words=body.words,
     )
+    site.fleet.forget()
     return NewScanner(device=device.hex())
 
 
@@ -196,6 +197,7 @@ async def replace(site: TheSite, who: Writer, enrolment: EnrolmentId, body: Repl
     device = await site.errands.ask(
         "enrol.replace", who=who.account.name, enrolment=enrolment, old=body.old, words=body.words
     )
+    site.fleet.forget()
     return NewScanner(device=device.hex())
 
 

@@ -30,6 +30,7 @@ EVIDENCE_MOST: Final = 100
 _HOUR_MIN: Final = 60
 HOURS: Final = 24
 _DAY_MS: Final = 86_400_000
+_COLOURS: Final = (Colour.GREEN, Colour.NOTICE, Colour.YELLOW, Colour.RED, Colour.GREY)
 TEXT_CHARS: Final = 64
 
 
@@ -206,7 +207,7 @@ async def list_scanners(
 ) -> FleetPage:
     """The fleet, those with troubles first. Revoked ones only when asked for, by `standing` or `text`."""
     now_ms = site.now_ms()
-    every = judged(await site.store.fleet(slot=now_ms // SLOT_MS), now_ms=now_ms)
+    every = await site.fleet.rows()
     names = {each.place_id: each.name for each in await site.store.places()}
     asked = Asked(place=place, standing=standing or "", trouble=trouble, text=text.strip(), sort=sort)
     kept = found(every, asked, names=names)
@@ -265,7 +266,7 @@ async def hours(site: TheSite, who: Reader, device: DeviceId) -> list[HourOut]:
         from_minute=(to_hour - HOURS) * _HOUR_MIN,
         to_minute=to_hour * _HOUR_MIN,
     )
-    by_hour = {hour: {colour.wire_name: 0 for colour in Colour} for hour in range(to_hour - HOURS, to_hour)}
+    by_hour = {hour: {colour.wire_name: 0 for colour in _COLOURS} for hour in range(to_hour - HOURS, to_hour)}
     for count in counts:
         by_hour[count.minute // _HOUR_MIN][count.colour.wire_name] += count.n
     return [HourOut(at_ms=hour * _HOUR_MIN * 60_000, colours=colours) for hour, colours in by_hour.items()]
@@ -346,6 +347,7 @@ async def release(site: TheSite, who: Writer, device: DeviceId, body: MayReason)
 async def _set(site: Site, who: Signed, device: str, state: DeviceState, reason: str) -> ScannerOut:
     await _device(site, device)
     await changes.set_device_state(site.store, operator=who.operator, device_id=device, state=state, reason=reason)
+    site.fleet.forget()
     return await one_scanner(site, who, device)
 
 

@@ -38,7 +38,7 @@ TROUBLES: Final = {
     Trouble.SUPPLY_WAS_LOW: "Under-voltage since start",
 }
 STANDINGS: Final = {
-    Standing.WORKING: "Working",
+    Standing.WORKING: "In service",
     Standing.OUT_OF_SERVICE: "Out of service",
     Standing.STORAGE_FAILED: "Storage failed",
     Standing.OFFLINE: "Offline",

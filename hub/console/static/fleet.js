@@ -1,15 +1,19 @@
 // Pages about scanners: parts that follow, the countdown of a code, charts. Without it pages are loaded again by hand.
 
+const FOCUSED = "a, button, summary, [tabindex]";
+
 // <div data-stream="/address"> with <div data-event="name">: each event's text takes the place of what was there.
 for (const place of document.querySelectorAll("[data-stream]")) {
   const source = new EventSource(place.dataset.stream);
   for (const part of place.querySelectorAll("[data-event]")) {
     source.addEventListener(part.dataset.event, (event) => {
-      // What somebody reads or types in just now stays until they are done.
-      if (part.querySelector("details[open]") || (part.contains(document.activeElement) && document.activeElement.matches("input, select"))) return;
+      // What somebody has opened to read stays until they are done.
+      if (part.querySelector("details[open]")) return;
       const scrolled = [...part.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
+      const focused = [...part.querySelectorAll(FOCUSED)].indexOf(document.activeElement);
       part.innerHTML = event.data;
       part.querySelectorAll(".scroll").forEach((each, i) => { each.scrollLeft = scrolled[i] ?? 0; });
+      if (focused >= 0) part.querySelectorAll(FOCUSED)[focused]?.focus({ preventScroll: true });
     });
   }
   source.addEventListener("ended", () => { source.close(); location.reload(); });
@@ -44,6 +48,12 @@ function draw(samples) {
   const style = getComputedStyle(document.documentElement);
   const ink = style.getPropertyValue("--soft"), line = style.getPropertyValue("--line"), accent = style.getPropertyValue("--accent");
   const titles = charts.dataset.titles.split("|");
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: charts.dataset.zone });
+  const day = new Intl.DateTimeFormat("en-GB", { month: "2-digit", day: "2-digit", timeZone: charts.dataset.zone });
+  const told = (s) => {
+    const time = clock.format(s * 1000);
+    return time === "00:00" ? day.format(s * 1000).split("/").reverse().join("-") : time;
+  };
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   for (const [i, name] of ["temperature", "spool", "decode_ms"].entries()) {
     const values = samples.map((each) => each[name]);
@@ -54,7 +64,7 @@ function draw(samples) {
       ...size(), title: titles[i], cursor: { sync: { key: "scanner" } }, legend: { show: false },
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), charts.dataset.zone),
       scales: { y: { range: (u, least, most) => [Math.min(0, least), Math.max(1, most) * 1.1] } },
-      axes: [axis, axis],
+      axes: [{ ...axis, values: (u, splits) => splits.map(told) }, axis],
       series: [{}, { label: titles[i], stroke: accent, width: 2, spanGaps: false }],
     }, [samples.map((each) => each.at_ms / 1000), values], place);
     addEventListener("resize", () => plot.setSize(size()));

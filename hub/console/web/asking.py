@@ -83,10 +83,11 @@ class Needs:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
         _cookie: Annotated[str | None, Depends(_COOKIE)],
     ) -> Signed:
-        """Who it is. Raises NotSignedInError or ForbiddenError."""
+        """Who it is. Raises NotSignedInError, TooManyError or ForbiddenError."""
         signed = await signed_in(request, bearer.credentials if bearer else None)
         if signed is None:
             raise NotSignedInError
+        site_of(request).pace.of_account(signed.account.name)
         if not signed.may(self.permission):
             raise ForbiddenError("forbidden", "Your account may not do this.")
         return signed

@@ -374,3 +374,22 @@ async def test_the_page_of_one_tells_what_was_done_to_it(fleet):
     assert shown.status_code == 200
     assert "device.add" in shown.text
     assert "55.1 °C" in shown.text
+
+
+async def test_who_looks_at_the_same_time_reads_once(fleet, monkeypatch):
+    program, reads = await fleet.program(Role.OPERATOR), []
+    plain = fleet.store.fleet
+
+    async def count(*, slot):
+        reads.append(slot)
+        return await plain(slot=slot)
+
+    monkeypatch.setattr(fleet.store, "fleet", count)
+    for _ in range(3):
+        await program.get("/api/v1/scanners")
+    assert len(reads) == 1
+    fleet.clock.pass_s(3)
+    await program.get("/api/v1/scanners")
+    assert len(reads) == 2
+    await program.post(f"/api/v1/scanners/{A.hex()}/revoke", json={"reason": "lost"})
+    assert A.hex() not in [each["device"] for each in (await program.get("/api/v1/scanners")).json()["scanners"]]
