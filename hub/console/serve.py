@@ -17,7 +17,7 @@ from hub.console.accounts.passwords import Passwords
 from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, FREE_SLIP, Throttle
 from hub.console.app import console_app
 from hub.console.errands import Errands
-from hub.console.site import Site
+from hub.console.site import Enrolling, Site
 from hub.console.web.words import Words
 from hub.startup import now_ms
 from hub.store.errors import StoreError
@@ -41,7 +41,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now_ms) -> Site:
+def site_of(
+    console: Console, *, store: Store, enrolling: Enrolling | None = None, clock_ms: Callable[[], int] = now_ms
+) -> Site:
     """What the routes of a console work with."""
     return Site(
         name=console.name,
@@ -59,11 +61,14 @@ def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now
         errands=Errands(store=store, now_ms=clock_ms),
         words=Words(),
         slips=Throttle(now_s=time.monotonic, free=FREE_SLIP),
+        enrolling=enrolling,
         now_ms=clock_ms,
     )
 
 
-async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]], watched: bool) -> int:
+async def serve(
+    console: Console, *, open_store: Callable[[], Awaitable[Store]], enrolling: Enrolling | None, watched: bool
+) -> int:
     """Serve until a signal comes, or, when `watched`, until whoever started us is gone. Returns the exit code.
 
     Raises:
@@ -72,7 +77,7 @@ async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]],
     """
     store = await open_store()
     try:
-        app = console_app(site_of(console, store=store))
+        app = console_app(site_of(console, store=store, enrolling=enrolling))
         server = _Server(
             uvicorn.Config(
                 app,

@@ -14,6 +14,7 @@
     RegisterStore   rows by place and time, slips, counts, deletion             register_ports.py
     TraceStore      what the platform asks about the past                       trace_ports.py
     LiveStore       newest rows, counts that last, alerts and who is told        live_ports.py
+    FleetStore      how devices fare, and what is known of one of them          fleet_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -47,6 +48,7 @@ from hub.model import (
 from hub.store.console_ports import ConsoleStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
+from hub.store.fleet_ports import FleetStore
 from hub.store.live_ports import LiveStore
 from hub.store.place_ports import PlaceStore
 from hub.store.register_ports import RegisterStore
@@ -264,6 +266,7 @@ class Store(
     RegisterStore,
     TraceStore,
     LiveStore,
+    FleetStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from hub.health import Health, Metrics
 from hub.store.enrol_ports import EnrolStore
+from hub.store.fleet_ports import FleetStore
 from hub.store.ports import RegistryStore
 from hub.store.trace_ports import TraceStore
 from hub.store.trust_ports import TrustStore
@@ -33,8 +34,8 @@ from protocol.trust import TrustBundle
 _HOUR_MS: Final = 3_600_000
 
 
-class Store(RegistryStore, EnrolStore, TrustStore, TraceStore, Protocol):
-    """The four ports that are used here."""
+class Store(RegistryStore, EnrolStore, TrustStore, FleetStore, TraceStore, Protocol):
+    """The five ports that are used here."""
 
 
 class Platform(Source, TraceSource, Protocol):

@@ -9,12 +9,14 @@ from hub.console.pages import (
     alerts,
     applications,
     audit,
+    enrolments,
     entry,
     live,
     me,
     places,
     policies,
     register,
+    scanners,
     slips,
     traces,
 )
@@ -32,4 +34,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     traces.ROUTER,
     live.ROUTER,
     alerts.ROUTER,
+    enrolments.ROUTER,
+    scanners.ROUTER,
 )

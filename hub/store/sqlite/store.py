@@ -14,6 +14,7 @@ from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
+from hub.store.sqlite.fleet import SqliteFleet
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.live import SqliteLive
 from hub.store.sqlite.outbox import SqliteOutbox
@@ -40,6 +41,7 @@ class SqliteStore(
     SqliteTraces,
     SqliteLive,
     SqliteAlerts,
+    SqliteFleet,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 
