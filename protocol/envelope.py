@@ -36,6 +36,7 @@ AAD_RENEWAL_PROOF = b"gatelight/renewal-proof/1"
 AAD_DEVICE_KEY = b"gatelight/device-key/1"
 AAD_RESOLVED = b"gatelight/resolved/1"
 AAD_TIME = b"gatelight/time/1"
+AAD_DESK_ANSWER = b"gatelight/desk-answer/1"
 
 TYP_STATUS_LIST = "application/statuslist+cwt"
 

@@ -169,4 +169,5 @@ AADS = {
     "device-key": envelope.AAD_DEVICE_KEY,
     "resolved": envelope.AAD_RESOLVED,
     "time": envelope.AAD_TIME,
+    "desk-answer": envelope.AAD_DESK_ANSWER,
 }

@@ -7,6 +7,7 @@ from protocol import (
     checkin,
     codes,
     command,
+    desk_answer,
     devicekey,
     enrolment,
     envelope,
@@ -18,12 +19,14 @@ from protocol import (
     timehint,
     trust,
 )
+from protocol.desk import Ask
 from protocol.envelope import TYP_STATUS_LIST
 from protocol.errors import ProtocolError, SignatureError
 from protocol.terms import Colour
 from protocol.vectors.faults import payload_of
 from protocol.vectors.make_checkins import FIRST
 from protocol.vectors.make_commands import COMMAND, PROOF
+from protocol.vectors.make_desk import FAMILY, FAMILY_ID, TOLD
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
 from protocol.vectors.make_resolve import QUERY, RESOLVED
@@ -44,6 +47,16 @@ LIST = statuslist.ListToken(uri="https://status.example/1", version=1, issued_s=
 DELTA = statuslist.StatusDelta(uri=LIST.uri, from_version=1, to_version=2, issued_s=AT_S, changes=((7, 1),))
 BATCH = batch.Batch(hub=bytes(8), batch_id=bytes(16), checkins=(b"one",))
 BATCH_RECEIPT = batch.BatchReceipt(batch_id=bytes(16), stored=1, rejected=(), at_ms=0)
+
+
+ANSWER = desk_answer.Answer(
+    id=FAMILY_ID,
+    ask=Ask.REGISTRATION,
+    at_ms=AT_S * 1000,
+    issued_s=AT_S,
+    people=TOLD,
+    direction=FAMILY.direction,
+)
 
 
 def open_checkin(data):
@@ -79,6 +92,9 @@ OBJECTS = {
                    lambda data: devicekey.open_device_key(data, key=PUBLIC)),
     "resolved": (resolve.seal_resolved(RESOLVED, key=KEY), envelope.AAD_RESOLVED,
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
+    "desk answer": (desk_answer.seal_answer(ANSWER, question=FAMILY, key=KEY), envelope.AAD_DESK_ANSWER,
+                    lambda data: desk_answer.open_receipt(data, trust=BUNDLE, at_s=AT_S, id=FAMILY_ID,
+                                                          ask=Ask.REGISTRATION)),
     "time hint": (timehint.seal_time(HINT, key=KEY), envelope.AAD_TIME,
                   lambda data: timehint.open_time(data, hub_keys=BY_KID, device=DEVICE, session=SESSION)),
 }  # fmt: skip

@@ -16,6 +16,8 @@ from protocol import (
     checkin,
     codes,
     command,
+    desk,
+    desk_answer,
     devicekey,
     enrolment,
     health,
@@ -263,6 +265,22 @@ def open_query(given):
     return resolve.open_query(data_of(given), private=private)
 
 
+def open_desk_question(given):
+    return desk.open_question(
+        data_of(given), private=X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
+    )
+
+
+def open_desk_answer(given):
+    receipt = desk_answer.open_receipt(
+        data_of(given), trust=trusting(given, trust.KeyUse.RESOLVED), at_s=given["at_s"],
+        id=bytes.fromhex(given["id"]), ask=desk.Ask[given["ask"].upper()],
+    )  # fmt: skip
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(given["reply_private_hex"]))
+    told, issued_s = desk_answer.open_told(receipt, private=private, nonce=bytes.fromhex(given["nonce"]))
+    return {"receipt": receipt, "told": told, "issued_s": issued_s}
+
+
 READ = {
     "policies": open_policy,
     "commands": open_command,
@@ -280,6 +298,8 @@ READ = {
     },
     "queries": open_query,
     "resolved": open_resolved,
+    "desk-questions": open_desk_question,
+    "desk-answers": open_desk_answer,
     "used": lambda given: used.decode_used(data_of(given)),
     "time-hints": open_time,
 }
@@ -352,6 +372,7 @@ def verify_elsewhere(key, message, signature):
         "device-keys",
         "resolved",
         "time-hints",
+        "desk-answers",
     ],
 )  # fmt: skip
 def test_the_steps_lead_to_a_signature_that_another_library_accepts(name):
