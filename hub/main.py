@@ -139,6 +139,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             root=root,
             bundle=bundle,
             on_trust=on_trust,
+            refused_h=config.retention.quarantine_h,
             clock_trusted=(lambda: True) if config.clock.source == "assume" else kernel_synchronised,
             health=health,
             metrics=metrics,
@@ -211,7 +212,15 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             stack.push_async_callback(enrolling.close)
             await enrolling.start()
             runs["enrol"] = enrolling.run
-        runs |= console_tasks(config, command=console, store=store, authority=authority, health=health, now_ms=now_ms)
+        runs |= console_tasks(
+            config,
+            command=console,
+            store=store,
+            authority=authority,
+            platform=believing.desk.errands,
+            health=health,
+            now_ms=now_ms,
+        )
         # Without the devices' keys, forward would take every row for a stranger's.
         await directory.refresh()
         await believing.load()

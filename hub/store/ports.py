@@ -10,6 +10,7 @@
     TrustStore      what flows to the gates                                     trust_ports.py
     ConsoleStore    accounts, sessions, the audit log page by page              console_ports.py
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
+    DeskStore       visits registered at a desk, sealed                         desk_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -41,6 +42,7 @@ from hub.model import (
     StoreStatus,
 )
 from hub.store.console_ports import ConsoleStore
+from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
 from hub.store.trust_ports import TrustStore
@@ -252,6 +254,7 @@ class Store(
     TrustStore,
     ConsoleStore,
     ErrandStore,
+    DeskStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

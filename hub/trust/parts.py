@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub.health import Health, Metrics
+from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.ports import RegistryStore
 from hub.store.trust_ports import TrustStore
@@ -12,6 +13,7 @@ from hub.trust.announce import Announce
 from hub.trust.bundle import Bundle
 from hub.trust.clockhint import ClockHint
 from hub.trust.commands import Commands
+from hub.trust.desk import Desk
 from hub.trust.fetch import Fetch
 from hub.trust.fleet import Fleet
 from hub.trust.follow import Follow
@@ -29,8 +31,8 @@ from protocol.keys import SigningKey, VerifyKey
 from protocol.trust import TrustBundle
 
 
-class Store(RegistryStore, EnrolStore, TrustStore, Protocol):
-    """The three ports that are used here."""
+class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, Protocol):
+    """The four ports that are used here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Parts:
     inbound: Inbound
     follow: Follow
     bundle: Bundle
+    desk: Desk
     tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]]
 
     async def load(self) -> None:
@@ -65,6 +68,7 @@ def build(
     bundle: bytes,
     on_trust: Callable[[TrustBundle], None],
     clock_trusted: Callable[[], bool],
+    refused_h: int,
     health: Health,
     metrics: Metrics,
     now_ms: Clock,
@@ -136,6 +140,16 @@ def build(
     resolve = Resolve(
         source=source, board=shelf, bundle=trust, refusals=refusals, health=health, metrics=metrics, now_ms=now_ms
     )
+    desk = Desk(
+        store=store,
+        source=source,
+        bundle=trust,
+        refusals=refusals,
+        refused_h=refused_h,
+        health=health,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
     inbound = Inbound(
         roster=roster,
         fleet=fleet,
@@ -157,6 +171,7 @@ def build(
         "commands": commands.run,
         "announce": announce.run,
         "resolve": resolve.run,
+        "desk": desk.run,
     }
     return Parts(
         shelf=shelf,
@@ -167,5 +182,6 @@ def build(
         inbound=inbound,
         follow=follow,
         bundle=trust,
+        desk=desk,
         tasks=tasks,
     )

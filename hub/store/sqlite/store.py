@@ -11,6 +11,7 @@ from hub.store.migrate import migrate, migrations
 from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
+from hub.store.sqlite.desk import SqliteDesk
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.ingest import SqliteIngest
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteCommands,
     SqliteConsole,
     SqliteErrands,
+    SqliteDesk,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

@@ -1,0 +1,1 @@
+-- Version 6: nothing here. Another branch has a file of this number, which takes the place of this one.
