@@ -26,6 +26,7 @@ from deploy.sandbox.site import Site, SiteError
 from deploy.sandbox.stories import STORIES
 from deploy.sandbox.stories.story import StoryError
 from deploy.sandbox.summary import summary_table
+from deploy.sandbox.tryout import try_out
 from deploy.sandbox.view import SiteView
 
 KILLABLE = ("device", "broker", "hub", "platform")
@@ -71,10 +72,13 @@ async def _up(arguments: argparse.Namespace, console: Console) -> int:
         folder = arguments.dir or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="gatelight-")))
         started_s = asyncio.get_running_loop().time()
         console.print("闸光站点启动中… Starting a Gatelight site…", style="dim")
-        async with Site(folder.resolve(), gates=arguments.gates or GATES) as site, watched(site) as counters:
+        blank = 0 if arguments.once else 1
+        site = Site(folder.resolve(), gates=arguments.gates or GATES, blank=blank)
+        async with site, watched(site) as counters, try_out(site) as steps:
             view = SiteView(site, counters=counters, console=console)
             took_s = asyncio.get_running_loop().time() - started_s
             view.note(f"就绪 ready in {took_s:.1f} s · 平台页面 pages {site.layout.pages_url}")
+            view.steps(steps)
             run = Run(site, plan=_plan(arguments), on_passed=view.passed, say=view.note)
             showing = asyncio.create_task(view.show())
             try:

@@ -22,6 +22,7 @@ class Ports:
     hub_http: int
     hub_enrolment: int
     console: int
+    stand: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

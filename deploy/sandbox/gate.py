@@ -108,6 +108,10 @@ class SandboxGate:
                     await self._news.wait()
         return None
 
+    def last(self, name: str) -> dict[str, Any] | None:
+        """The newest line of its log with this event."""
+        return next((fields for _, fields in reversed(self._events) if fields.get("event") == name), None)
+
     def times_since(self, mark: int) -> list[int]:
         """The times (ms since 1970) that its log has named since a `mark`, as its own clock had them."""
         times = (fields.get("at_ms") for number, fields in self._events if number > mark)

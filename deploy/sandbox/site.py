@@ -19,6 +19,7 @@ import json
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +48,7 @@ START_S = 30.0
 START_A_GATE_S = 3.0
 POLL_S = 0.05
 SETTLE_POLL_S = 0.3
+_LONG_S = 3600.0
 
 
 class SiteError(Exception):
@@ -59,7 +61,7 @@ class Site:
     Args:
         folder: empty or not there yet; gets everything, logs too.
         gates: how many.
-        blank: how many more there are as from the box; they stand in `blanks`.
+        blank: how many more there are as from the box; they stand in `blanks`, and in `joined` too once they `join`.
         frames_per_s: how often the cameras look.
         around: what the parts run in; by default this machine, as it is.
     """
@@ -82,6 +84,7 @@ class Site:
         self.hub = self._part("hub", layout.hub_command)
         self.gates = [self._gate(entry.plan) for entry in layout.gates]
         self.blanks = [self._gate(plan) for plan in layout.blanks]
+        self.joined: list[SandboxGate] = []
         self.count = CrowdCount()
         self._session: aiohttp.ClientSession | None = None
 
@@ -177,16 +180,27 @@ class Site:
         *,
         rate_per_min: float = 0,
         on_passed: Callable[[Passage], None] = lambda _passage: None,
+        lanes: Sequence[SandboxGate] | None = None,
     ) -> Crowd:
-        """A crowd for these gates; its counters go into the proof."""
+        """A crowd for all gates that were here from the beginning, or for `lanes`; its counters go into the proof."""
         return Crowd(
-            lanes=self.gates,
+            lanes=self.gates if lanes is None else lanes,
             people=people,
             wallets=Phones(self.session, url=self.layout.pages_url),
             rate_per_min=rate_per_min,
             on_passed=on_passed,
             count=self.count,
         )
+
+    async def join(self, gate: SandboxGate) -> None:
+        """Waits until a gate as from the box is enrolled and ready; from then on it belongs to the proof."""
+        while (enrolled := await gate.event("enrolled", timeout_s=_LONG_S)) is None:
+            pass
+        while await gate.event("ready", timeout_s=_LONG_S) is None:
+            pass
+        place, name = str(enrolled["place"]), str(enrolled["gate"])
+        gate.plan = replace(gate.plan, device_id=bytes.fromhex(str(enrolled["device"])), place=place, gate=name)
+        self.joined.append(gate)
 
     async def wait_settled(self, *, timeout_s: float) -> bool:
         """Waits until all spools are empty and the platform has every check-in; False when time ran out."""
@@ -204,7 +218,7 @@ class Site:
         Raises:
             readings.ReadingError: a party cannot be asked.
         """
-        gates = await asyncio.gather(*(read_gate(gate) for gate in self.gates))
+        gates = await asyncio.gather(*(read_gate(gate) for gate in (*self.gates, *self.joined)))
         hub = await read_hub(self.layout)
         platform = await read_platform(self.session, self.layout.pages_url)
         return prove(
@@ -225,7 +239,7 @@ class Site:
             metrics = await read_metrics(self.session, self.layout.hub_url)
             if summary["distinct"] < sum(heard.values()) or summary["gaps"] or metrics["outbox_rows"]:
                 return False
-            gates = await asyncio.gather(*(read_gate(gate) for gate in self.gates))
+            gates = await asyncio.gather(*(read_gate(gate) for gate in (*self.gates, *self.joined)))
         except ReadingError:
             # A part that was killed is on its way back.
             return False

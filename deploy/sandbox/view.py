@@ -66,6 +66,7 @@ class SiteView:
         self._console = console
         self._people: deque[Passage] = deque(maxlen=NEWEST_PEOPLE)
         self._note = ""
+        self._steps: tuple[str, ...] = ()
 
     def passed(self, passage: Passage) -> None:
         """A person is done."""
@@ -76,6 +77,13 @@ class SiteView:
         self._note = text
         if not self._console.is_terminal:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def steps(self, steps: Sequence[str]) -> None:
+        """What whoever watches can do, to be seen all the time."""
+        self._steps = tuple(steps)
+        if not self._console.is_terminal:
+            for step in steps:
+                self._console.print(step, markup=False, highlight=False, soft_wrap=True)
 
     async def show(self) -> None:
         """Draws until cancelled."""
@@ -97,7 +105,8 @@ class SiteView:
             self._console.print(self._plain_line(), markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self, now_s: float) -> RenderableType:
-        gates = [gate_panel(gate, now_s=now_s) for gate in self._site.gates]
+        everyone = (*self._site.gates, *self._site.joined)
+        gates = [gate_panel(gate, now_s=now_s) for gate in everyone]
         title = Text.assemble(("闸光 Gatelight", "bold"), "  ", ("演示站点 sandbox", "dim"))
         links = Text(f"平台 {self._site.layout.pages_url}   枢纽 {self._site.layout.hub_url}/metrics", style="dim")
         return Group(
@@ -107,6 +116,7 @@ class SiteView:
             people_table(self._people, self._site.gates),
             Text(self._note, style="bold"),
             links,
+            *(Text(step) for step in self._steps),
         )
 
     def _plain_line(self) -> str:
