@@ -1,5 +1,7 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pyotp
@@ -52,7 +54,7 @@ class Console:
         """Somebody who is not signed in."""
         client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app),
-            base_url=URL,
+            base_url=self.site.url,
             headers={"sec-fetch-site": "same-origin", "accept-language": "en", **headers},
         )
         self.clients.append(client)
@@ -107,9 +109,10 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-async def console(tmp_path, clock) -> AsyncIterator[Console]:
-    store = await open_store(tmp_path / "hub.sqlite", create=True)
+@asynccontextmanager
+async def open_console(path: Path, *, clock: Clock, url: str = URL) -> AsyncIterator[Console]:
+    """A console over a new database at `path`, with two places and a gate in each. `tests/browser` has its own."""
+    store = await open_store(path, create=True)
     entry = AuditEntry(at_ms=clock.now_ms(), who="test", action="place.add", detail="")
     for place, name in (("mall", "Mall"), ("station", "Station")):
         await store.add_place(Place(place_id=place, name=name), audit=entry)
@@ -118,7 +121,7 @@ async def console(tmp_path, clock) -> AsyncIterator[Console]:
     now_s = lambda: clock.ms / 1000  # noqa: E731
     site = Site(
         name="Test site",
-        url=URL,
+        url=url,
         timezone="Asia/Shanghai",
         store=store,
         door=Door(
@@ -137,3 +140,9 @@ async def console(tmp_path, clock) -> AsyncIterator[Console]:
     for client in made.clients:
         await client.aclose()
     await store.close()
+
+
+@pytest.fixture
+async def console(tmp_path, clock) -> AsyncIterator[Console]:
+    async with open_console(tmp_path / "hub.sqlite", clock=clock) as made:
+        yield made
