@@ -22,6 +22,7 @@ from hub.console.web.words import Words
 from hub.startup import now_ms
 from hub.store.errors import StoreError
 from hub.store.ports import Store
+from protocol.keys import VerifyKey
 
 _LOG: Final = logging.getLogger(__name__)
 _CONNECTIONS_MAX: Final = 1000
@@ -41,7 +42,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now_ms) -> Site:
+def site_of(
+    console: Console, *, store: Store, root: VerifyKey | None = None, clock_ms: Callable[[], int] = now_ms
+) -> Site:
     """What the routes of a console work with."""
     return Site(
         name=console.name,
@@ -58,10 +61,11 @@ def site_of(console: Console, *, store: Store, clock_ms: Callable[[], int] = now
         errands=Errands(store=store, now_ms=clock_ms),
         words=Words(),
         now_ms=clock_ms,
+        root=root,
     )
 
 
-async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]], watched: bool) -> int:
+async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]], root: VerifyKey, watched: bool) -> int:
     """Serve until a signal comes, or, when `watched`, until whoever started us is gone. Returns the exit code.
 
     Raises:
@@ -70,7 +74,7 @@ async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]],
     """
     store = await open_store()
     try:
-        app = console_app(site_of(console, store=store))
+        app = console_app(site_of(console, store=store, root=root))
         server = _Server(
             uvicorn.Config(
                 app,

@@ -73,6 +73,9 @@ class DeskStore(Protocol):
     async def visits_waiting(self) -> int:
         """How many wait for the platform."""
 
+    async def trust_bundle(self) -> bytes | None:
+        """The trust bundle that is believed, as the platform signed it."""
+
     async def note_asking(
         self, account: str, ask: str, *, now_ms: int, rates: tuple[Rate, ...], audit: AuditEntry | None
     ) -> int:

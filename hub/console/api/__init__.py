@@ -4,6 +4,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, sessions
+from hub.console.api import accounts, audit, desk, sessions
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER, desk.ROUTER)

@@ -4,6 +4,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, audit, entry, me
+from hub.console.pages import accounts, audit, desk, entry, me
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (entry.ROUTER, me.ROUTER, accounts.ROUTER, audit.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (entry.ROUTER, me.ROUTER, accounts.ROUTER, audit.ROUTER, desk.ROUTER)

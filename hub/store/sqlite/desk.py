@@ -8,6 +8,7 @@ from hub.store.errors import RegistryConflictError
 from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.ingest import ADD_COUNT, count_values
 from hub.store.sqlite.registry import INSERT_AUDIT, audit_values
+from hub.store.trust_ports import BelievedKind
 
 _SELECT: Final = "SELECT id, place, gate, who, kept_ms, state, sealed FROM desk_visit"
 
@@ -93,6 +94,11 @@ class SqliteDesk:
         """How many wait for the platform."""
         rows = await self._connections.read("SELECT count(*) FROM desk_visit WHERE state = 'waiting'")
         return int(rows[0][0])
+
+    async def trust_bundle(self) -> bytes | None:
+        """The trust bundle that is believed."""
+        rows = await self._connections.read("SELECT data FROM believed WHERE kind = ?", (BelievedKind.TRUST,))
+        return bytes(rows[0][0]) if rows else None
 
     async def note_asking(
         self, account: str, ask: str, *, now_ms: int, rates: tuple[Rate, ...], audit: AuditEntry | None
