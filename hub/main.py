@@ -143,6 +143,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             root=root,
             bundle=bundle,
             on_trust=on_trust,
+            refused_h=config.retention.quarantine_h,
             clock_trusted=(lambda: True) if config.clock.source == "assume" else kernel_synchronised,
             health=health,
             metrics=metrics,
@@ -234,6 +235,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             source=source,
             believing=believing,
             alerting=alerts,
+            platform=believing.desk.errands,
             health=health,
             now_ms=now_ms,
         )

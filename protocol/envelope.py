@@ -40,6 +40,7 @@ AAD_TRACE = b"gatelight/trace/1"
 AAD_TRACE_ANSWER = b"gatelight/trace-answer/1"
 AAD_PLACE = b"gatelight/place/1"
 AAD_PLACE_REQUEST = b"gatelight/place-request/1"
+AAD_DESK_ANSWER = b"gatelight/desk-answer/1"
 
 TYP_STATUS_LIST = "application/statuslist+cwt"
 

@@ -161,6 +161,26 @@ TRACES_WAITING = 64
 
 TRACES_BYTES = 64 * 1024
 """As many queries of the largest size, with room for later fields."""
+DESK_NAME_CHARS = 64
+"""A name as it stands on an identity card: the longest of minorities have some 40 characters."""
+
+DESK_PHONE_CHARS = 20
+"""A number with its country, of at most 15 digits (ITU-T E.164), and what people put between."""
+
+DESK_COMPANIONS = 8
+"""A family at one desk; a coach party is several registrations."""
+
+DESK_PADDED_BYTES = 1024
+"""A look-up and nearly every registration, whoever comes along, have this one length."""
+
+DESK_BYTES = 4096
+"""A registration of nine people with the longest names, sealed, is about 3,250 bytes."""
+
+DESK_TOLD_PADDED_BYTES = 256
+"""What is told of nine people fits one step: the length does not say how many they are."""
+
+DESK_ANSWER_BYTES = 1024
+"""A signed answer is about 450 bytes."""
 
 USED_BYTES = 128
 """Three short fields, sent for each person who passes."""

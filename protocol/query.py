@@ -1,8 +1,7 @@
 """What a gate asks the platform, sealed so that the hub which passes it on cannot read it.
 
-HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305, to the resolver's key from
-the trust bundle. The text is padded, so that its length tells nothing either. HPKE draws a fresh key for each query:
-that is the one place where this package is not a pure function.
+HPKE (`sealing.py`) to the resolver's key from the trust bundle. The text is padded, so that its length tells nothing
+either.
 
 Base mode does not say who sealed. So the id, which comes back in the signed answer, is a hash over what is asked and a
 nonce that only the gate and the platform see: whoever stands between can seal a question of his own under this id only
@@ -13,23 +12,20 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocol import cbor
 from protocol.checkin import DEVICE_BYTES
-from protocol.errors import MalformedError, SignatureError
+from protocol.errors import MalformedError
 from protocol.limits import QUERY_BYTES, QUERY_PADDED_BYTES, QUERY_TEXT_CHARS
+from protocol.padding import pad, unpad
+from protocol.sealing import SEALING_BYTES, open_sealed, seal_to
 from protocol.terms import Scheme
 
 QUERY_ID_BYTES = 16
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 QUERY_NONCE_BYTES = 16
 _INFO = b"gatelight/resolve/1"
 _ID = b"gatelight/query-id/1"
-_SEALED_LEAST = 32 + 16
-_PAD_BEGIN = b"\x80"
 _SCHEMES = frozenset({Scheme.CARD_NUMBER, Scheme.OPAQUE})
 
 
@@ -75,14 +71,11 @@ def seal_query(query: Query, *, resolver: bytes) -> bytes:
             3: query.place,
             4: query.gate,
             5: query.scheme,
-            6: _pad(query.text),
+            6: pad(_utf8(query.text), step=QUERY_PADDED_BYTES),
         }
     )
     _read_query(plain)
-    try:
-        sealed = _SUITE.encrypt(plain, X25519PublicKey.from_public_bytes(resolver), info=_INFO + query.id)
-    except ValueError as error:  # a wrong length, or a point of small order
-        raise MalformedError("resolver", "not a usable X25519 public key") from error
+    sealed = seal_to(resolver, plain, info=_INFO + query.id, where="resolver")
     return cbor.encode({1: query.id, 2: sealed})
 
 
@@ -110,22 +103,13 @@ def open_query(data: bytes, *, private: X25519PrivateKey) -> Query:
     # 1.
     outer_id, sealed = _read_sealed(data)
     # 2.
-    try:
-        plain = _SUITE.decrypt(sealed, private, info=_INFO + outer_id)
-    except (InvalidTag, ValueError) as error:
-        raise SignatureError("query", "does not open with this key and id") from error
+    plain = open_sealed(sealed, private=private, info=_INFO + outer_id, where="query")
     # 3.
     query = _read_query(plain)
     # 4.
     if query.id != outer_id:
         raise MalformedError("query.id", "another question than the id outside stands for")
     return query
-
-
-def _pad(text: str) -> bytes:
-    """UTF-8, one byte 0x80, zeros up to a multiple of 64 (ISO/IEC 7816-4)."""
-    data = _utf8(text) + _PAD_BEGIN
-    return data + bytes(-len(data) % QUERY_PADDED_BYTES)
 
 
 def _utf8(text: str) -> bytes:
@@ -137,13 +121,10 @@ def _utf8(text: str) -> bytes:
 
 def _unpad(value: Any) -> str:
     where = "query.text"
-    if type(value) is not bytes or not value or len(value) % QUERY_PADDED_BYTES:
-        raise MalformedError(where, "missing" if value is None else f"not in steps of {QUERY_PADDED_BYTES} bytes")
-    data = value.rstrip(b"\x00")
-    if not data.endswith(_PAD_BEGIN) or len(value) - len(data) >= QUERY_PADDED_BYTES:
-        raise MalformedError(where, "wrongly padded")
+    if type(value) is not bytes:
+        raise MalformedError(where, "missing" if value is None else "not a byte string")
     try:
-        text = data[:-1].decode()
+        text = unpad(value, where, step=QUERY_PADDED_BYTES).decode()
     except UnicodeDecodeError as error:
         raise MalformedError(where, "not UTF-8") from error
     return cbor.text(text, where, 1, QUERY_TEXT_CHARS)
@@ -154,7 +135,7 @@ def _read_sealed(data: bytes) -> tuple[bytes, bytes]:
     fields = cbor.fields(cbor.decode(data, what=what, limit=QUERY_BYTES), what=what, known=frozenset({1, 2}))
     return (
         cbor.sized_bytes(fields.get(1), "sealed query.id", QUERY_ID_BYTES),
-        cbor.sized_bytes(fields.get(2), "sealed query.ciphertext", _SEALED_LEAST, QUERY_BYTES),
+        cbor.sized_bytes(fields.get(2), "sealed query.ciphertext", SEALING_BYTES, QUERY_BYTES),
     )
 
 

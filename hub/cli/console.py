@@ -10,8 +10,11 @@ from hub.cli.output import Commands, add_config, config_of, on_store, operator, 
 from hub.config import Console, HubConfig
 from hub.model import Role
 from hub.registry.checks import RegistryError
+from hub.registry.keyfiles import read_key_file
 from hub.store.ports import Store
 from hub.store.sqlite import open_store
+from protocol.errors import ProtocolError
+from protocol.keys import decode_key
 
 if TYPE_CHECKING:
     from hub.console.site import Enrolling
@@ -48,10 +51,11 @@ def _run(args: argparse.Namespace) -> int:
                 console,
                 open_store=lambda: open_store(config.database, check=False),
                 enrolling=enrolling,
+                root=decode_key(read_key_file(config.keys.root)),
                 watched=args.watched,
             )
         )
-    except OSError as error:
+    except (OSError, ProtocolError) as error:
         sys.stderr.write(f"gatelight-hub: {error}\n")
         return 1
 

@@ -22,6 +22,7 @@ from hub.console.web.words import Words
 from hub.startup import now_ms
 from hub.store.errors import StoreError
 from hub.store.ports import Store
+from protocol.keys import VerifyKey
 
 _LOG: Final = logging.getLogger(__name__)
 _CONNECTIONS_MAX: Final = 1000
@@ -42,7 +43,12 @@ class _Server(uvicorn.Server):
 
 
 def site_of(
-    console: Console, *, store: Store, enrolling: Enrolling | None = None, clock_ms: Callable[[], int] = now_ms
+    console: Console,
+    *,
+    store: Store,
+    enrolling: Enrolling | None = None,
+    root: VerifyKey | None = None,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> Site:
     """What the routes of a console work with."""
     return Site(
@@ -63,11 +69,17 @@ def site_of(
         slips=Throttle(now_s=time.monotonic, free=FREE_SLIP),
         enrolling=enrolling,
         now_ms=clock_ms,
+        root=root,
     )
 
 
 async def serve(
-    console: Console, *, open_store: Callable[[], Awaitable[Store]], enrolling: Enrolling | None, watched: bool
+    console: Console,
+    *,
+    open_store: Callable[[], Awaitable[Store]],
+    enrolling: Enrolling | None,
+    root: VerifyKey,
+    watched: bool,
 ) -> int:
     """Serve until a signal comes, or, when `watched`, until whoever started us is gone. Returns the exit code.
 
@@ -77,7 +89,7 @@ async def serve(
     """
     store = await open_store()
     try:
-        app = console_app(site_of(console, store=store, enrolling=enrolling))
+        app = console_app(site_of(console, store=store, enrolling=enrolling, root=root))
         server = _Server(
             uvicorn.Config(
                 app,

@@ -14,6 +14,7 @@ from hub.console.web.pace import Pace
 from hub.console.web.slots import Slots
 from hub.console.web.words import Words
 from hub.store.ports import Store
+from protocol.keys import VerifyKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Site:
         alerts_to_loopback: alerts may be sent to this machine.
         enrolling: None where devices are entered by hand.
         slots: of open streams.
+        root: the platform's root key, by which the console knows the platform's sealing key for desks.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Site:
     words: Words
     slips: Throttle
     now_ms: Callable[[], int]
+    root: VerifyKey | None = None
     enrolling: Enrolling | None = None
     drawing: Drawing = field(default_factory=Drawing)
     pace: Pace = field(default_factory=Pace)

@@ -15,6 +15,7 @@
     TraceStore      what the platform asks about the past                       trace_ports.py
     LiveStore       newest rows, counts that last, alerts and who is told        live_ports.py
     FleetStore      how devices fare, and what is known of one of them          fleet_ports.py
+    DeskStore       visits registered at a desk, sealed                         desk_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -46,6 +47,7 @@ from hub.model import (
     StoreStatus,
 )
 from hub.store.console_ports import ConsoleStore
+from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
 from hub.store.fleet_ports import FleetStore
@@ -267,6 +269,7 @@ class Store(
     TraceStore,
     LiveStore,
     FleetStore,
+    DeskStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

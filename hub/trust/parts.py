@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hub.health import Health, Metrics
+from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.fleet_ports import FleetStore
 from hub.store.ports import RegistryStore
@@ -14,6 +15,7 @@ from hub.trust.announce import Announce
 from hub.trust.bundle import Bundle
 from hub.trust.clockhint import ClockHint
 from hub.trust.commands import Commands
+from hub.trust.desk import Desk
 from hub.trust.fetch import Fetch
 from hub.trust.fleet import Fleet
 from hub.trust.follow import Follow
@@ -34,8 +36,8 @@ from protocol.trust import TrustBundle
 _HOUR_MS: Final = 3_600_000
 
 
-class Store(RegistryStore, EnrolStore, TrustStore, FleetStore, TraceStore, Protocol):
-    """The five ports that are used here."""
+class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, FleetStore, TraceStore, Protocol):
+    """The six ports that are used here."""
 
 
 class Platform(Source, TraceSource, Protocol):
@@ -54,6 +56,7 @@ class Parts:
     inbound: Inbound
     follow: Follow
     bundle: Bundle
+    desk: Desk
     tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]]
 
     async def load(self) -> None:
@@ -76,6 +79,7 @@ def build(
     bundle: bytes,
     on_trust: Callable[[TrustBundle], None],
     clock_trusted: Callable[[], bool],
+    refused_h: int,
     health: Health,
     metrics: Metrics,
     now_ms: Clock,
@@ -160,6 +164,16 @@ def build(
     resolve = Resolve(
         source=source, board=shelf, bundle=trust, refusals=refusals, health=health, metrics=metrics, now_ms=now_ms
     )
+    desk = Desk(
+        store=store,
+        source=source,
+        bundle=trust,
+        refusals=refusals,
+        refused_h=refused_h,
+        health=health,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
     inbound = Inbound(
         roster=roster,
         fleet=fleet,
@@ -182,6 +196,7 @@ def build(
         "announce": announce.run,
         "resolve": resolve.run,
         "traces": traces.run,
+        "desk": desk.run,
     }
     return Parts(
         shelf=shelf,
@@ -192,5 +207,6 @@ def build(
         inbound=inbound,
         follow=follow,
         bundle=trust,
+        desk=desk,
         tasks=tasks,
     )

@@ -74,6 +74,9 @@ class Source(Protocol):
     async def resolve(self, sealed: bytes) -> bytes:
         """Sealed query -> signed answer. Raises PlatformTimeoutError when the gate's patience ends first."""
 
+    async def desk(self, sealed: bytes) -> bytes:
+        """A desk's sealed question -> signed answer, while an attendant waits."""
+
     async def put_device_key(self, kid: bytes, sealed: bytes) -> None:
         """Tell which key a device signs with."""
 

@@ -12,6 +12,7 @@ from protocol.vectors.make_checkins import make_chains, make_checkins
 from protocol.vectors.make_codes import make as make_codes
 from protocol.vectors.make_commands import make_commands, make_results, make_wipe_proofs
 from protocol.vectors.make_deltas import make_status_deltas
+from protocol.vectors.make_desk import make_desk_answers, make_desk_questions
 from protocol.vectors.make_enrol import (
     make_device_keys,
     make_enrolment_answers,
@@ -58,6 +59,8 @@ ABOUT = {
     "fingerprints": "Keys by name -> four words and four characters.",
     "queries": "Sealed look-ups: hex -> fields. Open with private_hex.",
     "resolved": "Answers to look-ups: hex -> fields, for one device and query. trusted_keys have the use resolved.",
+    "desk-questions": "What a desk asks, sealed: hex -> fields. Open with private_hex.",
+    "desk-answers": "Answers to a desk: hex -> what the hub reads, and what the browser reads. Keys as for resolved.",
     "id-numbers": "Texts -> whether they are resident identity numbers.",
     "traces": "Trace queries: hex -> fields, for one hub. trusted_keys have the use trace.",
     "trace-answers": "The hub's answers to traces: hex -> fields. Verify with key.",
@@ -99,6 +102,8 @@ def build() -> dict[str, str]:
         "fingerprints": make_fingerprints(),
         "queries": make_queries(),
         "resolved": make_resolved(),
+        "desk-questions": make_desk_questions(),
+        "desk-answers": make_desk_answers(),
         "id-numbers": make_id_numbers(),
         "traces": make_traces(),
         "trace-answers": make_trace_answers(),

@@ -171,4 +171,5 @@ AADS = {
     "time": envelope.AAD_TIME,
     "place": envelope.AAD_PLACE,
     "place-request": envelope.AAD_PLACE_REQUEST,
+    "desk-answer": envelope.AAD_DESK_ANSWER,
 }

@@ -5,7 +5,7 @@ from importlib import import_module
 from tests.fuzz.target import Target
 
 MODULES = (
-    *("wire_targets", "signed_targets", "familiar_targets", "forgery_targets"),
+    *("wire_targets", "signed_targets", "familiar_targets", "desk_targets", "forgery_targets"),
     *("scan_targets", "device_targets", "config_targets", "hub_targets", "platform_targets"),
 )
 """Those that need little first."""

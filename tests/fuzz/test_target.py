@@ -123,7 +123,9 @@ INSIDE = {
         "read_csr",
         "read_chain",
     ),
-    *("read", "inflate", "unpack_changes"),
+    *("read", "read_people", "inflate", "unpack_changes"),
+    "open_sealed",  # HPKE's, of a library.
+    "open_question",  # Its outside is `desk-sealed`, its inside `desk-question`.
     "open_query",  # Its outside is `query-sealed`, its inside `query`; what is between is HPKE's.
 }
 """Called only by another decoder, which has a target."""

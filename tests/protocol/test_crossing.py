@@ -8,6 +8,7 @@ from protocol import (
     checkin,
     codes,
     command,
+    desk_answer,
     devicekey,
     enrolment,
     envelope,
@@ -22,18 +23,21 @@ from protocol import (
     trace,
     trust,
 )
+from protocol.desk import Ask
 from protocol.envelope import TYP_STATUS_LIST
 from protocol.errors import ProtocolError, SignatureError
 from protocol.terms import Colour
 from protocol.vectors.faults import payload_of
 from protocol.vectors.make_checkins import FIRST
 from protocol.vectors.make_commands import COMMAND, PROOF
+from protocol.vectors.make_desk import FAMILY, FAMILY_ID, TOLD
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
 from protocol.vectors.make_places import CODE
 from protocol.vectors.make_places import REQUEST as PLACE_REQUEST
 from protocol.vectors.make_resolve import QUERY, RESOLVED
-from protocol.vectors.make_trace import ANSWER, HUB
+from protocol.vectors.make_trace import ANSWER as TRACE_ANSWER
+from protocol.vectors.make_trace import HUB
 from protocol.vectors.make_trace import QUERY as TRACE
 from protocol.vectors.raw import KEYS, header, sign1
 
@@ -52,6 +56,16 @@ LIST = statuslist.ListToken(uri="https://status.example/1", version=1, issued_s=
 DELTA = statuslist.StatusDelta(uri=LIST.uri, from_version=1, to_version=2, issued_s=AT_S, changes=((7, 1),))
 BATCH = batch.Batch(hub=bytes(8), batch_id=bytes(16), checkins=(b"one",))
 BATCH_RECEIPT = batch.BatchReceipt(batch_id=bytes(16), stored=1, rejected=(), at_ms=0)
+
+
+ANSWER = desk_answer.Answer(
+    id=FAMILY_ID,
+    ask=Ask.REGISTRATION,
+    at_ms=AT_S * 1000,
+    issued_s=AT_S,
+    people=TOLD,
+    direction=FAMILY.direction,
+)
 
 
 def open_checkin(data):
@@ -89,13 +103,16 @@ OBJECTS = {
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
     "trace query": (trace.seal_trace_query(TRACE, key=KEY), envelope.AAD_TRACE,
                     lambda data: trace.open_trace_query(data, trust=BUNDLE, at_s=AT_S, hub=HUB)),
-    "trace answer": (trace.seal_trace_answer(ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
+    "trace answer": (trace.seal_trace_answer(TRACE_ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
                      lambda data: trace.open_trace_answer(data, key=PUBLIC)),
     "place code": (base45.decode(placecode.seal_place_code(CODE, key=KEY)[5:]), envelope.AAD_PLACE,
                    lambda data: placecode.open_place_code(
                        placecode.place_code_text(data), trust=BUNDLE, at_s=AT_S)),
     "place request": (placerequest.seal_place_request(PLACE_REQUEST, key=KEY), envelope.AAD_PLACE_REQUEST,
                       lambda data: placerequest.open_place_request(data, key=PUBLIC)),
+    "desk answer": (desk_answer.seal_answer(ANSWER, question=FAMILY, key=KEY), envelope.AAD_DESK_ANSWER,
+                    lambda data: desk_answer.open_receipt(data, trust=BUNDLE, at_s=AT_S, id=FAMILY_ID,
+                                                          ask=Ask.REGISTRATION)),
     "time hint": (timehint.seal_time(HINT, key=KEY), envelope.AAD_TIME,
                   lambda data: timehint.open_time(data, hub_keys=BY_KID, device=DEVICE, session=SESSION)),
 }  # fmt: skip

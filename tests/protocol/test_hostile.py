@@ -21,6 +21,8 @@ from protocol import (
     checkin,
     codes,
     command,
+    desk,
+    desk_answer,
     devicekey,
     enrolment,
     envelope,
@@ -40,6 +42,7 @@ from protocol import (
 from protocol.errors import ProtocolError
 from protocol.keys import decode_key, encode_key
 from protocol.vectors import make
+from protocol.vectors.make_desk import FAMILY_ID
 from protocol.vectors.make_gate import DEVICE, GATE, PLACE, SESSION
 from protocol.vectors.make_resolve import QUERY, RESOLVER
 from protocol.vectors.raw import KEYS, P256_ORDER, flip_s
@@ -113,6 +116,10 @@ OPEN = {
     "place-requests": by_named_key(placerequest.open_place_request, 1 << 13),
     "queries": lambda data: resolve.open_query(data, private=RESOLVER),
     "resolved": lambda data: resolve.open_resolved(data, trust=LISTING, at_s=0, device=DEVICE, id=QUERY.id),
+    "desk-questions": lambda data: desk.open_question(data, private=RESOLVER),
+    "desk-answers": lambda data: desk_answer.open_receipt(
+        data, trust=LISTING, at_s=0, id=FAMILY_ID, ask=desk.Ask.REGISTRATION
+    ),
     "time-hints": lambda data: timehint.open_time(data, hub_keys=PUBLIC, device=DEVICE, session=SESSION),
 }
 

@@ -16,6 +16,8 @@ from protocol import (
     checkin,
     codes,
     command,
+    desk,
+    desk_answer,
     devicekey,
     enrolment,
     health,
@@ -284,6 +286,22 @@ def open_applicant(given):
     return placerequest.open_applicant(data_of(given), request_id=bytes.fromhex(given["id"]), private=private)
 
 
+def open_desk_question(given):
+    return desk.open_question(
+        data_of(given), private=X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
+    )
+
+
+def open_desk_answer(given):
+    receipt = desk_answer.open_receipt(
+        data_of(given), trust=trusting(given, trust.KeyUse.RESOLVED), at_s=given["at_s"],
+        id=bytes.fromhex(given["id"]), ask=desk.Ask[given["ask"].upper()],
+    )  # fmt: skip
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(given["reply_private_hex"]))
+    told, issued_s = desk_answer.open_told(receipt, private=private, nonce=bytes.fromhex(given["nonce"]))
+    return {"receipt": receipt, "told": told, "issued_s": issued_s}
+
+
 READ = {
     "policies": open_policy,
     "commands": open_command,
@@ -306,6 +324,8 @@ READ = {
     "place-codes": open_place_code,
     "place-requests": lambda given: placerequest.open_place_request(data_of(given), key=PUBLIC[given["key"]]),
     "applicants": open_applicant,
+    "desk-questions": open_desk_question,
+    "desk-answers": open_desk_answer,
     "used": lambda given: used.decode_used(data_of(given)),
     "time-hints": open_time,
 }
@@ -380,6 +400,7 @@ def verify_elsewhere(key, message, signature):
         "place-codes",
         "place-requests",
         "time-hints",
+        "desk-answers",
     ],
 )  # fmt: skip
 def test_the_steps_lead_to_a_signature_that_another_library_accepts(name):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from deploy.sandbox.platform.authority import Authority
+from deploy.sandbox.platform.desk import DeskWindow
 from deploy.sandbox.platform.events import Events
 from deploy.sandbox.platform.lookup import LookUp
 from deploy.sandbox.platform.places import Places
@@ -49,6 +50,7 @@ class Feed:
         statuses: Statuses,
         lookup: LookUp,
         places: Places,
+        desk: DeskWindow,
         on_disk: Callable[[Callable[[], Any]], Awaitable[Any]],
         hub_of: HubOf,
     ) -> None:
@@ -57,6 +59,7 @@ class Feed:
         self._statuses = statuses
         self._lookup = lookup
         self._places_register = places
+        self._desk = desk
         self._on_disk = on_disk
         self._hub_of = hub_of
         self._events = Events(first=time.time_ns() // 1_000_000)
@@ -70,6 +73,7 @@ class Feed:
             web.get("/v1/places", self._for_hubs(self._places)),
             web.get("/v1/events", self._for_hubs(self._stream)),
             web.post("/v1/resolve", self._for_hubs(self._resolve)),
+            web.post("/v1/desk", self._for_hubs(self._ask_desk)),
             web.put("/v1/device-keys/{kid}", self._for_hubs(self._device_key)),
             web.put("/v1/place-requests/{id}", self._for_hubs(self._place_request)),
         ]
@@ -152,6 +156,16 @@ class Feed:
         body = await request.read()
         try:
             answer = await self._on_disk(lambda: self._lookup.answer(body, now_s=int(time.time())))
+        except ProtocolError as error:
+            return _refused(400, error.reason, str(error))
+        return web.Response(body=answer, content_type=COSE)
+
+    async def _ask_desk(self, request: web.Request, key: VerifyKey) -> web.StreamResponse:
+        body = await request.read()
+        try:
+            answer = await self._on_disk(
+                lambda: self._desk.answer(body, hub=key.kid, now_ms=time.time_ns() // 1_000_000)
+            )
         except ProtocolError as error:
             return _refused(400, error.reason, str(error))
         return web.Response(body=answer, content_type=COSE)

@@ -13,7 +13,8 @@ from deploy.sandbox.platform.statuses import Statuses
 from protocol.keys import SigningKey
 from protocol.limits import LIVE_CODE_S
 from protocol.resolve import Resolved, is_id_number, open_query, seal_resolved
-from protocol.terms import Scheme
+from protocol.statuslist import list_id
+from protocol.terms import Colour, Scheme
 
 OPAQUE_PREFIX = "YK:"
 _OPAQUE = re.compile(r"YK:([0-9]{1,9})", re.ASCII)
@@ -84,6 +85,14 @@ class LookUp:
                 answer, found=True, subject=self._seal_subject(person), colour=self._statuses.colour(person)
             )
         return seal_resolved(answer, key=self._key())
+
+    def colour(self, number: str) -> tuple[Colour, int] | None:
+        """Identity number -> the person's colour and the version of the list that says so; None: nobody's."""
+        person = self._person(number, Scheme.CARD_NUMBER)
+        if person is None or not self._known(person):
+            return None
+        version = self._statuses.version(list_id(self._statuses.reference(person).uri))
+        return self._statuses.colour(person), version or 1
 
     def _person(self, text: str, scheme: Scheme) -> int | None:
         if scheme is Scheme.CARD_NUMBER:

@@ -13,6 +13,7 @@ from protocol.terms import Colour, Direction, Verdict
 
 NEWEST_ROWS = 60
 PEOPLE_ROWS = 5
+DESK_ROWS = 20
 REFRESH_S = 2
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
@@ -46,6 +47,7 @@ class Front:
     chains: list[ChainState]
     tally: list[tuple[str, str, int, int, int]]
     newest: list[Row]
+    desk: list[tuple[int, str, str, int, str, int]]
     names: dict[int, str]
     issuers: dict[bytes, str]
 
@@ -65,6 +67,7 @@ def front(view: Front) -> str:
 <section><h2>合计 <small>totals</small></h2>{_tally(view.tally)}</section>
 <section><h2>最新登记 <small>latest check-ins</small></h2>{_newest(view)}</section>
 <section><h2>可申领场所码的人 <small>people who may apply for a place code</small></h2>{_people(view.names)}</section>
+<section><h2>人工台登记 <small>registered at desks, scheme attendant</small></h2>{_desk(view.desk)}</section>
 </body></html>
 """
 
@@ -138,6 +141,20 @@ def _newest(view: Front) -> str:
         "到达 arrived after",
     )
     return _table(heads, rows)
+
+
+def _desk(visits: list[tuple[int, str, str, int, str, int]]) -> str:
+    rows = [
+        (
+            escape(_time(at_ms)),
+            escape(f"{place} · {gate}"),
+            escape(_DIRECTIONS.get(Direction(direction), "?")),
+            _chip(colour),
+            escape(name),
+        )
+        for at_ms, place, gate, direction, name, colour in visits
+    ]
+    return _table(("时间 time", "闸机 gate", "方向", "颜色 colour", "人 person"), rows)
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -68,3 +68,27 @@ CREATE TABLE IF NOT EXISTS closed_places (
     place TEXT PRIMARY KEY,
     why TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- What attendants asked at their desks, with the answer that each has for ever. `ask`: 0 a visit, 1 a look-up.
+CREATE TABLE IF NOT EXISTS desk_questions (
+    id BLOB PRIMARY KEY,
+    ask INTEGER NOT NULL,
+    hub BLOB NOT NULL,
+    place TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    direction INTEGER,
+    scheme INTEGER NOT NULL,
+    phone TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    answer BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS desk_people (
+    question BLOB NOT NULL REFERENCES desk_questions (id),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    number TEXT NOT NULL,
+    colour INTEGER NOT NULL,
+    PRIMARY KEY (question, position)
+) WITHOUT ROWID;

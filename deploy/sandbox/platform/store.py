@@ -5,7 +5,7 @@ SQLite, WAL, synchronous FULL: the answer promises that the rows survive a power
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,23 @@ class ChainState:
     head_hash: bytes
     gate: str
     place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskRow:
+    """A question of a desk, as its table has it."""
+
+    id: bytes
+    ask: int
+    hub: bytes
+    place: str
+    gate: str
+    direction: int | None
+    scheme: int
+    phone: str
+    at_ms: int
+    received_ms: int
+    answer: bytes
 
 
 class PlatformStore:
@@ -191,6 +208,35 @@ class PlatformStore:
             sight = Sight(person=person, at_ms=at_ms, inward=direction == Direction.IN)
             found.setdefault((bytes(hub), place), []).append(sight)
         return found
+
+    def desk_answer(self, question_id: bytes) -> bytes | None:
+        """What this question of a desk was answered before."""
+        found = self._db.execute("SELECT answer FROM desk_questions WHERE id = ?", (question_id,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def keep_desk(self, row: DeskRow, people: Sequence[tuple[str, str, int]]) -> None:
+        """Keeps a question with its answer, and (name, number, colour) of everybody in it, or nothing of it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            values = [getattr(row, name) for name in DeskRow.__dataclass_fields__]
+            self._db.execute("INSERT INTO desk_questions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._db.executemany(
+                "INSERT INTO desk_people VALUES (?, ?, ?, ?, ?)",
+                [(row.id, position, *person) for position, person in enumerate(people)],
+            )
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def desk_visits(self, *, limit: int) -> list[tuple[int, str, str, int, str, int]]:
+        """(at ms, place, gate, direction, name, colour) of the people who were registered last, newest first."""
+        query = (
+            "SELECT q.at_ms, q.place, q.gate, q.direction, p.name, p.colour FROM desk_questions q"
+            " JOIN desk_people p ON p.question = q.id WHERE q.ask = 0 ORDER BY q.received_ms DESC, p.position LIMIT ?"
+        )
+        return list(self._db.execute(query, (limit,)))
 
     def _know(self, device: bytes, key: VerifyKey) -> None:
         self._devices.setdefault(device, {})[key.kid] = key

@@ -20,6 +20,7 @@ from deploy.sandbox.platform import pages
 from deploy.sandbox.platform.authority import load_authority
 from deploy.sandbox.platform.config import ApiConfig, PlatformConfig
 from deploy.sandbox.platform.controls import Controls
+from deploy.sandbox.platform.desk import DeskWindow
 from deploy.sandbox.platform.feed import Feed
 from deploy.sandbox.platform.lookup import LookUp
 from deploy.sandbox.platform.places import DeadCodeError, Places
@@ -59,16 +60,20 @@ class Platform:
             known=self._store.is_known,
             colour=self._statuses.colour,
         )
+        lookup = LookUp(
+            private=authority.resolver,
+            key=lambda: authority.resolved,
+            statuses=self._statuses,
+            known=self._store.is_known,
+            seal_subject=self._wallet.seal_subject,
+        )
         self._feed = Feed(
             authority=authority,
             store=self._store,
             statuses=self._statuses,
-            lookup=LookUp(
-                private=authority.resolver,
-                key=lambda: authority.resolved,
-                statuses=self._statuses,
-                known=self._store.is_known,
-                seal_subject=self._wallet.seal_subject,
+            lookup=lookup,
+            desk=DeskWindow(
+                private=authority.resolver, key=lambda: authority.resolved, lists=lookup, store=self._store
             ),
             places=self._places,
             on_disk=self._on_disk,
@@ -210,6 +215,7 @@ class Platform:
                 chains=self._store.chains(),
                 tally=self._store.tally(),
                 newest=self._store.newest(limit=pages.NEWEST_ROWS),
+                desk=self._store.desk_visits(limit=pages.DESK_ROWS),
                 names=self._store.names(),
                 issuers=self._authority.issuer_names(),
             )

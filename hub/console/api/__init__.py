@@ -10,6 +10,7 @@ from hub.console.api import (
     applications,
     audit,
     commands,
+    desk,
     enrolments,
     live,
     occupancy,
@@ -42,4 +43,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     scanners.ROUTER,
     enrolments.ROUTER,
     commands.ROUTER,
+    desk.ROUTER,
 )

@@ -9,6 +9,7 @@ from hub.console.pages import (
     alerts,
     applications,
     audit,
+    desk,
     enrolments,
     entry,
     live,
@@ -36,4 +37,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     alerts.ROUTER,
     enrolments.ROUTER,
     scanners.ROUTER,
+    desk.ROUTER,
 )

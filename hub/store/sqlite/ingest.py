@@ -3,11 +3,11 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from hub.model import AuditEntry, DeviceChange, DeviceState, EvidenceCount, Gap, Head, QuarantineEntry
+from hub.model import AuditEntry, DeviceChange, DeviceState, EvidenceCount, Gap, Head, MinuteCount, QuarantineEntry
 from hub.store.errors import HeadConflictError
 from hub.store.ports import QUARANTINE_DATA_BYTES, IngestCommit
 from hub.store.sqlite.connection import Connections
@@ -35,7 +35,7 @@ SET seq = excluded.seq, hash = excluded.hash, row_id = coalesce(excluded.row_id,
 WHERE head.seq = ?7 AND excluded.seq >= head.seq
 """
 
-_ADD_COUNT: Final = """
+ADD_COUNT: Final = """
 INSERT INTO count_minute (minute, place, gate, colour, verdict, direction, n) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET n = n + excluded.n
 """
@@ -121,7 +121,7 @@ def _store(db: sqlite3.Connection, *, commit: IngestCommit) -> None:
     db.executemany(_INSERT_ROW, rows)
     db.executemany("INSERT INTO waypoint VALUES (?, ?, ?, ?)", waypoints)
     _move_heads(db, commit, newest=newest)
-    db.executemany(_ADD_COUNT, _count_values(commit))
+    db.executemany(ADD_COUNT, count_values(commit.counts))
     untimed = [(count.minute // 60, count.place_id, count.untimed) for count in commit.counts if count.untimed]
     db.executemany(_ADD_UNTIMED, untimed)
     db.executemany(
@@ -222,8 +222,9 @@ def _move_heads(db: sqlite3.Connection, commit: IngestCommit, *, newest: dict[tu
         raise HeadConflictError("a stored head is not where this hub left it: does a second hub use this database?")
 
 
-def _count_values(commit: IngestCommit) -> Iterator[tuple[int | str, ...]]:
-    for count in commit.counts:
+def count_values(counts: Iterable[MinuteCount]) -> Iterator[tuple[int | str, ...]]:
+    """The values of `ADD_COUNT`."""
+    for count in counts:
         yield (
             count.minute,
             count.place_id,

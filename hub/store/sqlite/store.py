@@ -12,6 +12,7 @@ from hub.store.sqlite.alerts import SqliteAlerts
 from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
+from hub.store.sqlite.desk import SqliteDesk
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
 from hub.store.sqlite.fleet import SqliteFleet
@@ -42,6 +43,7 @@ class SqliteStore(
     SqliteLive,
     SqliteAlerts,
     SqliteFleet,
+    SqliteDesk,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

@@ -49,6 +49,7 @@ async def hub(*, store, platform, broker, hub_key, metrics, now, add_device, bun
         root=platform.root.public,
         bundle=platform.trust_bytes,
         on_trust=bundles.append,
+        refused_h=720,
         clock_trusted=lambda: True,
         health=health,
         metrics=metrics,

@@ -51,6 +51,7 @@ def front(**fields):
         "newest": [],
         "names": {},
         "issuers": {},
+        "desk": [],
         **fields,
     }
     return pages.front(pages.Front(**values))
