@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
+from pydantic import Field
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.shapes import REFUSALS, PlaceId, Shape, TimeMs, Window
+from hub.console.api.shapes import REFUSALS, PlaceId, Shape, Window
 from hub.console.errors import InvalidError, NotFoundError
 from hub.console.register.sheets import plain
 from hub.console.site import Site
@@ -47,7 +48,9 @@ class Counted(Shape):
 class StepOut(Shape):
     """One hour or day, from its beginning."""
 
-    at_ms: TimeMs
+    at_ms: Annotated[
+        int, Field(ge=-86_400_000, lt=2**53, description="Where it begins; before 1970 only where from is 0.")
+    ]
     counted: Counted
 
 

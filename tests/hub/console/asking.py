@@ -5,7 +5,9 @@ import contextlib
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import BaseModel
 
 from hub.console.app import routed
 from hub.console.web.routes import Route, every_route
@@ -17,7 +19,7 @@ OURS = {
     "device_id": "d1" * 8,
     "enrolment": "e1" * 16,
     "enrolment_id": "e1" * 16,
-    "alert_id": "1",
+    "alert": "1",
     "channel": "1",
     "command_id": "0" * 32,
     "gate": "G1",
@@ -33,6 +35,8 @@ OURS = {
     "version": "1",
 }
 """What stands in a path for each parameter's name. In `mall` scoped roles have their place or gate."""
+ASKED = {"from_ms": "1789999200000", "to_ms": "1790002800000", "ask": "0"}
+"""What stands in a query for each parameter that must be there."""
 THEIRS = OURS | {"place": "station", "place_id": "station"}
 """A place that is there, and not of a scoped account."""
 
@@ -50,7 +54,17 @@ def filled(route: Route, values: dict[str, str] = OURS) -> str:
         )
         path = path.replace(f"{{{name}}}", quote(values[name], safe=""))
     assert "{" not in path, path
-    return path
+    needed = set().union(*map(must_be_asked, route.dependant.query_params))
+    assert needed <= ASKED.keys(), f"{route}: no test knows what to ask for {needed - ASKED.keys()}; add it to ASKED"
+    return path + ("?" + urlencode({name: ASKED[name] for name in sorted(needed)}) if needed else "")
+
+
+def must_be_asked(parameter: Any) -> set[str]:
+    """Its name, or those of a whole model of parameters."""
+    kind = parameter.field_info.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {each.alias or name for name, each in kind.model_fields.items() if each.is_required()}
+    return {parameter.alias} if parameter.field_info.is_required() else set()
 
 
 @dataclass

@@ -31,6 +31,13 @@ KNOWN = 7
 """A person whom the platform knows."""
 
 
+def routes_of(app):
+    """What answers, behind headers, limits and pace."""
+    while not hasattr(app, "state"):
+        app = app._app
+    return app
+
+
 @dataclass
 class Window:
     """The platform, as the hub reaches it (`Source`, as far as desks go). `spoil` changes what it answers."""
@@ -125,7 +132,7 @@ async def at_work(console, folder):
     believing = replace(console.site, root=window.root)
     believing.errands._longest_s = 10.0
     console.site = believing
-    (console.app._app._app).state.site = believing
+    routes_of(console.app).state.site = believing
     desk = desk_of(console.store, window, now_ms=console.clock.now_ms)
     errands = Errands(
         store=console.store,

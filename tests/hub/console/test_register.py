@@ -233,17 +233,17 @@ async def test_a_deletion_is_confirmed_and_waits_for_the_receipt(console, stream
 
 async def test_counts_by_hour_day_gate_and_colour(console, stream):
     at_ms = console.clock.now_ms()
-    await stream.put({}, RED, YELLOW, {"at_ms": at_ms + HOUR_MS})
+    await stream.put({}, RED, YELLOW, {"at_ms": at_ms - HOUR_MS})
     browser = await console.signed_in(Role.RESPONSIBLE)
-    asked = {"from_ms": at_ms, "to_ms": at_ms + 2 * HOUR_MS}
+    asked = {"from_ms": at_ms - HOUR_MS, "to_ms": at_ms + HOUR_MS}
     found = (await browser.get("/api/v1/summary/mall", params=asked)).json()
-    assert [step["counted"]["total"] for step in found["steps"]] == [3, 1, 0]
+    assert [step["counted"]["total"] for step in found["steps"]] == [1, 3, 0]
     assert found["whole"]["colours"] == {"green": 2, "red": 1, "yellow": 1, "notice": 0, "grey": 0}
     assert [(gate["gate"], gate["counted"]["total"]) for gate in found["gates"]] == [("G1", 4)]
     by_day = (await browser.get("/api/v1/summary/mall", params=asked | {"step": "day"})).json()
     assert sum(step["counted"]["total"] for step in by_day["steps"]) == 4
     text = (await browser.get("/api/v1/summary/mall/csv", params=asked)).text
-    assert [line.split(",")[1] for line in text.splitlines()] == ["total", "3", "1", "0"]
+    assert [line.split(",")[1] for line in text.splitlines()] == ["total", "1", "3", "0"]
     too_long = await browser.get("/api/v1/summary/mall", params={"from_ms": 0, "to_ms": 10**12})
     assert too_long.status_code == 422
     assert (await browser.get("/api/v1/summary/station", params=asked)).status_code == 404
