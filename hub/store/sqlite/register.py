@@ -38,9 +38,14 @@ WHERE id IN (
     WHERE id > (SELECT n FROM entered_spans) * ?3 AND verdict <> 0 AND substr(hash, 1, 5) = ?4)
 ORDER BY id
 """  # noqa: S608 -- names of columns
+# What is older than two days is counted by the hour, and stands at the hour's first minute.
 _COUNTS: Final = """
-SELECT minute - (minute - ?1) % ?3 AS step, gate, colour, verdict, direction, sum(n) FROM count_minute
-WHERE minute >= ?1 AND minute < ?2 AND place = ?4
+SELECT minute - (minute - ?1) % ?3 AS step, gate, colour, verdict, direction, sum(n) FROM (
+    SELECT minute, gate, colour, verdict, direction, n FROM count_minute
+    WHERE minute >= ?1 AND minute < ?2 AND place = ?4
+    UNION ALL
+    SELECT hour * 60, gate, colour, verdict, direction, n FROM count_hour
+    WHERE place = ?4 AND hour * 60 >= ?1 AND hour * 60 < ?2)
 GROUP BY step, gate, colour, verdict, direction ORDER BY step, gate, colour, verdict, direction
 """
 _ERASURE: Final = "SELECT id, place, from_ms, to_ms, why, who, asked_ms, erased, finished_ms FROM erasure"

@@ -148,6 +148,19 @@ async def test_counts_are_summed_by_step(opened):
     assert [(count.minute, count.n) for count in counts] == [(30, 1), (90, 6)]
 
 
+async def test_counts_of_hours_are_the_same_when_their_minutes_are_gone(opened):
+    store, path = opened
+    with closing(sqlite3.connect(path)) as db, db:
+        for minute, n in ((60, 1), (119, 2), (180, 4)):
+            db.execute("INSERT INTO count_minute VALUES (?, 'mall', 'G1', 0, 0, 0, ?)", (minute, n))
+    asked = {"place_id": "mall", "from_minute": 60, "to_minute": 240, "step_minutes": 60}
+    before = await store.counts(**asked)
+    assert [count.n for count in before] == [3, 4]
+    while await store.roll_up(before_minute=10**9, limit_minutes=1000):
+        pass
+    assert await store.counts(**asked) == before
+
+
 async def erase(store, place="mall", from_ms=START_MS, to_ms=START_MS + DAY_MS):
     entry = AuditEntry(at_ms=1, who="li", action="register.delete", detail=place)
     return await store.add_erasure(
