@@ -235,7 +235,6 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             source=source,
             believing=believing,
             alerting=alerts,
-            platform=believing.desk.errands,
             health=health,
             now_ms=now_ms,
         )

@@ -21,17 +21,15 @@ from hub.deliver.tell import Tell
 from hub.enrol.errands import enrol_errands
 from hub.enrol.http import EnrolmentPages
 from hub.enrol.server import EnrolmentServer
-from hub.errands import ErrandError, Errands, Handler
+from hub.errands import Errands, Handler
 from hub.health import Health
 from hub.registry.authority import Authority, load_authority
-from hub.registry.changes import Operator
 from hub.registry.configuration import Addresses, Configurations
 from hub.store.ports import Store
 from hub.trust.fleet import Fleet
 from hub.trust.parts import Parts
 from hub.trust.placecodes import PlaceCodes
 from hub.trust.platform import HttpsSource
-from hub.trust.ports import PlatformError, PlatformRefusedError
 from protocol import topics
 from protocol.keyfile import parse_private
 from protocol.keys import SigningKey, VerifyKey
@@ -154,41 +152,21 @@ def console_tasks(
     source: HttpsSource,
     believing: Parts,
     alerting: Alerting,
-    platform: Mapping[str, Handler],
     health: Health,
     now_ms: Callable[[], int],
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
-    """The console's process, and who does what it asks for. None without `[console]`.
-
-    Handlers of `platform` go on to the platform, and may raise PlatformError.
-    """
+    """The console's process, and who does what it asks for. None without `[console]`."""
     if config.console is None or not command:
         return {}
     handlers = {} if authority is None else enrol_errands(store=store, authority=authority)
     codes = PlaceCodes(store=store, source=source, key=key, trust=lambda: believing.bundle.current, now_ms=now_ms)
-    handlers |= codes.handlers
-    handlers |= alerting.handlers
-    handlers |= {kind: _of_platform(handler) for kind, handler in platform.items()}
+    handlers |= {**codes.handlers, **alerting.handlers, **believing.desk.errands}
     return {
         "alerts": alerting.alerts.run,
         "tell": alerting.tell.run,
         "console": Companion(command, health=health).run,
         "errands": Errands(store=store, handlers=handlers, health=health, now_ms=now_ms).run,
     }
-
-
-def _of_platform(handler: Handler) -> Handler:
-    """What the platform does not do, as the console is told of it."""
-
-    async def told(operator: Operator, args: dict[str, Any], data: bytes) -> bytes:
-        try:
-            return await handler(operator, args, data)
-        except PlatformRefusedError as error:
-            raise ErrandError("platform_refused", "The platform does not take it. Type it again.") from error
-        except PlatformError as error:
-            raise ErrandError("platform_silent", "The platform does not answer: nothing can be known now.") from error
-
-    return told
 
 
 def new_presence() -> Presence:

@@ -17,7 +17,6 @@ from deploy.sandbox.platform.store import PlatformStore
 from deploy.sandbox.platform.wallet import Wallet
 from hub.errands import Errands
 from hub.health import Health, Metrics
-from hub.startup import _of_platform
 from hub.store.trust_ports import Believed, BelievedKind
 from hub.trust.desk import Desk
 from hub.trust.ports import PlatformError, PlatformRefusedError
@@ -136,7 +135,7 @@ async def at_work(console, folder):
     desk = desk_of(console.store, window, now_ms=console.clock.now_ms)
     errands = Errands(
         store=console.store,
-        handlers={kind: _of_platform(handler) for kind, handler in desk.errands.items()},
+        handlers=desk.errands,
         health=Health(),
         now_ms=console.clock.now_ms,
     )
