@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from hub.model import AuditEntry
+from protocol.checkin import GENESIS
 from protocol.terms import Colour, Direction, Verdict
 
 UNSIGNED_MOST: Final = 1000
@@ -45,31 +46,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Where the rows of a window lie."""
-
-    first_id: int
-    """Rows before it were received long before the window, by the hub's clock of then."""
-    last_id: int
-    """The newest row there was."""
-    due: int
-    """How many rows of the place there were in the minutes of the window."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far the answer has come. It moves when the platform has taken a page."""
 
-    next_id: int
-    looked_back: bool = False
-    """Not all that is due was found from `first_id` on: a clock was wrong, and all rows before are looked through."""
-    seen: int = 0
-    """Rows of the window's minutes that were come across."""
+    next_id: int = 1
+    """All rows before it have been looked through."""
     pages: int = 0
     told: int = 0
     bare: int = 0
     """Of those told: without their signed bytes, which were forgotten."""
-    head: bytes
+    head: bytes = GENESIS
     """SHA-256 of the page told last; zeros before the first."""
 
 
@@ -85,7 +71,8 @@ class Trace:
     state: TraceState
     reason: str
     """Stable; empty where it was answered."""
-    span: Span
+    last_id: int
+    """The newest row that could be in the window when the query was accepted; 0: there was none."""
     progress: Progress
     finished_ms: int | None
 
@@ -117,11 +104,8 @@ class TraceStore(Protocol):
     async def knows_trace(self, query_id: bytes) -> bool:
         """Whether a signed query had this id."""
 
-    async def span(self, *, place_id: str, gate_id: str | None, from_ms: int, to_ms: int) -> Span:
-        """Where the rows of a window lie, all at one moment: one look-up for each minute, and thirty by row id."""
-
     async def accept_trace(
-        self, query_hash: bytes, asked: Asked, *, span: Span, heard_ms: int, audit: AuditEntry
+        self, query_hash: bytes, asked: Asked, *, last_id: int, heard_ms: int, audit: AuditEntry
     ) -> None:
         """Write down a query that will be answered. Raises RegistryConflictError: it, or its id, is known."""
 
@@ -137,7 +121,7 @@ class TraceStore(Protocol):
         """Those of which the platform has still to be told something, oldest first."""
 
     async def traced_rows(self, asked: Asked, *, first_id: int, upto_id: int, limit: int) -> tuple[TracedRow, ...]:
-        """Rows of the place in the minutes of the window, among these ids, in order of arrival."""
+        """Rows of the place in the window, among these ids, in order of arrival."""
 
     async def move_trace(self, row_id: int, progress: Progress) -> None:
         """The platform has taken a page."""

@@ -9,6 +9,7 @@ from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.fleet_ports import FleetStore
 from hub.store.ports import RegistryStore
+from hub.store.register_ports import RegisterStore
 from hub.store.trace_ports import TraceStore
 from hub.store.trust_ports import TrustStore
 from hub.trust.announce import Announce
@@ -36,8 +37,8 @@ from protocol.trust import TrustBundle
 _HOUR_MS: Final = 3_600_000
 
 
-class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, FleetStore, TraceStore, Protocol):
-    """The six ports that are used here."""
+class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, FleetStore, RegisterStore, TraceStore, Protocol):
+    """The seven ports that are used here."""
 
 
 class Platform(Source, TraceSource, Protocol):

@@ -3,14 +3,18 @@
     woken by the platform's stream -> the queries that wait -> judged -> written down, audited -> answered page by page
 
 A query is in the database and in the audit log before the first row leaves. How far its answer has come moves there
-when the platform has taken a page, so that a restart goes on with the next one. Pages are read in steps of a few
-milliseconds on the reader's connection, which neither ingest nor forward waits for longer than one of them.
+when the platform has taken a page, so that a restart goes on with the next one.
+
+Rows are found as for a register: in the spans of rows in which the window's hours are, and in those of which that is
+not known yet. So whoever was there is found however late the row came and whatever its count has become. One span is
+one step of a few milliseconds on the reader's connection; neither ingest nor forward waits for longer than that.
 """
 
 import asyncio
 import hashlib
 import logging
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +25,8 @@ from hub.health import Health, Metrics
 from hub.model import AuditEntry
 from hub.store.errors import RegistryConflictError, StoreError
 from hub.store.ports import RegistryStore
-from hub.store.trace_ports import Asked, Progress, Span, Trace, TracedRow, TraceState, TraceStore
+from hub.store.register_ports import RegisterStore, Span
+from hub.store.trace_ports import Asked, Progress, Trace, TracedRow, TraceState, TraceStore
 from hub.trust.asking import Answer, Judged, Refuse, judge
 from hub.trust.ports import Clock, PlatformError, PlatformRefusedError
 from hub.trust.refusals import Refusals
@@ -33,14 +38,12 @@ from protocol.trace import TraceAnswer, TraceGap, TraceRow, decode_traces, seal_
 from protocol.trust import TrustBundle
 
 _LOG: Final = logging.getLogger(__name__)
-_SPAN_IDS: Final = 2000
-"""Looked through by one query of a scan: a few milliseconds."""
 _LOOK_S: Final = 5.0
 _PAUSE_CAP_S: Final = 30.0
 
 
-class Store(RegistryStore, TraceStore, Protocol):
-    """The two ports that are used here."""
+class Store(RegistryStore, RegisterStore, TraceStore, Protocol):
+    """The ports that are used here."""
 
 
 class TraceSource(Protocol):
@@ -57,8 +60,6 @@ class TraceSource(Protocol):
 class _Page:
     rows: list[TracedRow] = field(default_factory=list)
     next_id: int
-    seen: int
-    looked_back: bool
     last: bool = False
 
 
@@ -160,12 +161,12 @@ class Traces:
     async def _write_down(self, query_hash: bytes, judged: Judged, now_ms: int) -> None:
         match judged:
             case Answer(asked=asked):
-                span = await self._store.span(
-                    place_id=asked.place_id, gate_id=asked.gate_id, from_ms=asked.from_ms, to_ms=asked.to_ms
-                )
-                audit = self._entry(asked, "trace.query", now_ms, f"{span.due} rows are due")
+                spans = await self._store.spans(from_ms=asked.from_ms, to_ms=asked.to_ms)
+                last_id = spans[-1].last_id if spans else 0
+                stored = sum(span.last_id - span.first_id + 1 for span in spans)
+                audit = self._entry(asked, "trace.query", now_ms, f"at most {stored} stored rows to look through")
                 try:
-                    await self._store.accept_trace(query_hash, asked, span=span, heard_ms=now_ms, audit=audit)
+                    await self._store.accept_trace(query_hash, asked, last_id=last_id, heard_ms=now_ms, audit=audit)
                 except RegistryConflictError:  # Another of the same id was written down meanwhile.
                     return
                 _LOG.info("trace_accepted", extra={"trace": asked.query_id.hex(), "place": asked.place_id})
@@ -203,7 +204,7 @@ class Traces:
             raise failed
 
     async def _refuse(self, trace: Trace, asked: Asked) -> None:
-        refusal = self._page(trace, asked, Progress(next_id=1, head=trace.progress.head))
+        refusal = self._page(trace, asked, trace.progress)
         await self._send(asked, replace(refusal, refused=trace.reason))
         await self._store.end_trace(
             trace.row_id, state=TraceState.REFUSED, reason=trace.reason, now_ms=self._now_ms(), audit=None
@@ -221,6 +222,7 @@ class Traces:
     async def _answer(self, trace: Trace, asked: Asked) -> None:
         """Page by page, from where it stands to its end."""
         progress = trace.progress
+        left = await self._left(trace, asked)
         while True:
             now_ms = self._now_ms()
             if now_ms > asked.expires_ms + 999:
@@ -230,7 +232,7 @@ class Traces:
                 )
                 self._metrics.traces.labels("ended").inc()
                 return
-            page = await self._read(asked, trace.span, progress)
+            page = await self._read(asked, left, progress.next_id)
             whole = tuple(row.sealed for row in page.rows if row.sealed is not None)
             bare = tuple(_bare(row) for row in page.rows if row.sealed is None)
             told = progress.told + len(page.rows)
@@ -241,8 +243,6 @@ class Traces:
             )
             progress = Progress(
                 next_id=page.next_id,
-                looked_back=page.looked_back,
-                seen=page.seen,
                 pages=progress.pages + 1,
                 told=told,
                 bare=progress.bare + len(bare),
@@ -257,26 +257,28 @@ class Traces:
         self._metrics.traces.labels("answered").inc()
         _LOG.info("trace_answered", extra={"trace": asked.query_id.hex(), "rows": told, "pages": progress.pages})
 
-    async def _read(self, asked: Asked, span: Span, progress: Progress) -> _Page:
-        """The rows of the next page, found in steps. Only where not all that is due was found, all others are read."""
-        page = _Page(next_id=progress.next_id, seen=progress.seen, looked_back=progress.looked_back)
-        while len(page.rows) < TRACE_PAGE_ROWS:
-            end_id = span.first_id - 1 if page.looked_back else span.last_id
-            if page.seen >= span.due or (page.looked_back and page.next_id > end_id):
-                page.last = True
-                return page
-            if page.next_id > end_id:
-                page.next_id, page.looked_back = 1, True
-                continue
+    async def _left(self, trace: Trace, asked: Asked) -> deque[Span]:
+        """The spans from where the answer stands to the newest row of when the query was accepted."""
+        spans = await self._store.spans(from_ms=asked.from_ms, to_ms=asked.to_ms)
+        return deque(
+            replace(span, last_id=min(span.last_id, trace.last_id))
+            for span in spans
+            if span.last_id >= trace.progress.next_id and span.first_id <= trace.last_id
+        )
+
+    async def _read(self, asked: Asked, left: deque[Span], next_id: int) -> _Page:
+        """The rows of the next page, one query for each span that it takes from those that are `left`."""
+        page = _Page(next_id=next_id)
+        while left and len(page.rows) < TRACE_PAGE_ROWS:
             self._health.beat("traces")
-            upto_id = min(page.next_id + _SPAN_IDS - 1, end_id)
+            first_id, upto_id = max(left[0].first_id, page.next_id), left[0].last_id
             limit = TRACE_PAGE_ROWS - len(page.rows)
-            rows = await self._store.traced_rows(asked, first_id=page.next_id, upto_id=upto_id, limit=limit)
-            page.seen += len(rows)
+            rows = await self._store.traced_rows(asked, first_id=first_id, upto_id=upto_id, limit=limit)
+            page.rows += rows
             page.next_id = rows[-1].row_id + 1 if len(rows) == limit else upto_id + 1
-            # The first and the last minute are counted whole.
-            page.rows += [row for row in rows if asked.from_ms <= row.at_ms < asked.to_ms]
-        page.last = page.seen >= span.due
+            if page.next_id > upto_id:
+                left.popleft()
+        page.last = not left
         return page
 
     def _page(self, trace: Trace, asked: Asked, progress: Progress) -> TraceAnswer:

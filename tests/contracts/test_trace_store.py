@@ -7,7 +7,7 @@ import pytest
 from hub.model import AuditEntry
 from hub.store.errors import RegistryConflictError, StoreWriteError
 from hub.store.sqlite import open_store
-from hub.store.trace_ports import Asked, Progress, Span, TraceState
+from hub.store.trace_ports import Asked, Progress, TraceState
 
 STORES = {"sqlite": open_store}
 NOW_MS = 1_790_000_000_000
@@ -36,8 +36,7 @@ def audit(action):
 
 
 async def accept(store, query_hash=HASH, **changes):
-    span = Span(first_id=3, last_id=9, due=2)
-    await store.accept_trace(query_hash, asked(**changes), span=span, heard_ms=NOW_MS, audit=audit("trace.query"))
+    await store.accept_trace(query_hash, asked(**changes), last_id=9, heard_ms=NOW_MS, audit=audit("trace.query"))
 
 
 async def test_what_was_asked_is_read_as_it_was_written(store):
@@ -45,8 +44,7 @@ async def test_what_was_asked_is_read_as_it_was_written(store):
     trace = await store.find_trace(HASH)
     assert trace.asked == asked(gate_id="north")
     assert (trace.state, trace.reason, trace.heard_ms, trace.finished_ms) == (TraceState.ANSWERING, "", NOW_MS, None)
-    assert trace.span == Span(first_id=3, last_id=9, due=2)
-    assert trace.progress == Progress(next_id=3, head=bytes(32))
+    assert (trace.last_id, trace.progress) == (9, Progress())
     assert await store.open_traces(limit=9) == (trace,)
     assert await store.knows_trace(bytes(16))
     assert [entry.action for entry in await store.audit_log(limit=9)] == ["trace.query"]
@@ -62,7 +60,7 @@ async def test_neither_a_query_nor_its_id_is_accepted_twice(store):
 
 async def test_it_moves_and_ends_once(store):
     await accept(store)
-    moved = Progress(next_id=7, looked_back=True, seen=2, pages=1, told=2, bare=1, head=b"h" * 32)
+    moved = Progress(next_id=7, pages=1, told=2, bare=1, head=b"h" * 32)
     await store.move_trace(1, moved)
     await store.end_trace(1, state=TraceState.ANSWERED, reason="", now_ms=NOW_MS + 5, audit=audit("trace.answer"))
     (trace,) = await store.traces(before_id=None, limit=9)
@@ -90,11 +88,6 @@ async def test_pages_of_queries_newest_first(store):
     first = await store.traces(before_id=None, limit=3)
     rest = await store.traces(before_id=first[-1].row_id, limit=3)
     assert [trace.row_id for trace in (*first, *rest)] == [5, 4, 3, 2, 1]
-
-
-async def test_the_span_of_an_empty_store(store):
-    span = await store.span(place_id="mall", gate_id=None, from_ms=NOW_MS - 14 * 86_400_000, to_ms=NOW_MS)
-    assert span == Span(first_id=1, last_id=0, due=0)
 
 
 async def test_nobody_changes_or_deletes_what_was_asked(store, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from hub.model import AuditEntry, Role
-from hub.store.trace_ports import Asked, Progress, Span, TraceState
+from hub.store.trace_ports import Asked, Progress, TraceState
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +27,8 @@ def asked(console, number=1, **changes):
 async def three(console):
     """One that was answered, one that was refused, and one that nobody has signed."""
     store, now_ms = console.store, console.clock.now_ms()
-    span = Span(first_id=1, last_id=9, due=5)
-    await store.accept_trace(b"1" * 32, asked(console), span=span, heard_ms=now_ms, audit=audit(console))
-    await store.move_trace(1, Progress(next_id=9, seen=5, pages=1, told=5, bare=2, head=bytes(32)))
+    await store.accept_trace(b"1" * 32, asked(console), last_id=9, heard_ms=now_ms, audit=audit(console))
+    await store.move_trace(1, Progress(next_id=9, pages=1, told=5, bare=2, head=bytes(32)))
     await store.end_trace(1, state=TraceState.ANSWERED, reason="", now_ms=now_ms + 40, audit=None)
     await store.refuse_trace(
         b"2" * 32, asked(console, 2, place_id="<b>"), reason="not_here", heard_ms=now_ms, audit=audit(console)

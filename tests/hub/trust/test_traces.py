@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from hub.deliver.aggregate import aggregate
+from hub.deliver.retention import MINUTES_KEPT
 from hub.model import Gap, HeadChange
 from hub.store.ports import IngestCommit
+from hub.store.sqlite import register
 from hub.store.trace_ports import TraceState
 from hub.trust import traces as module
 from hub.trust.ports import PlatformRefusedError
@@ -17,7 +19,7 @@ from hub.trust.traces import Traces
 from protocol.checkin import hash_of, parse_checkin
 from protocol.envelope import AAD_TRACE
 from protocol.limits import TRACE_PAGE_ROWS, TRACE_WINDOW_MS, TRACES_WAITING
-from protocol.terms import Verdict
+from protocol.terms import Clock, Verdict
 from protocol.trace import TraceQuery, open_trace_answer, seal_trace_query
 from protocol.vectors.faults import payload_of
 from protocol.vectors.raw import sign1, with_pairs
@@ -94,7 +96,8 @@ def pass_by(store, now):
             seq=last.checkin.seq,
             hash=last.hash,
         )
-        await store.commit(IngestCommit(received_ms=received_ms, rows=rows, heads=(head,), counts=aggregate(rows)))
+        counts = aggregate(rows, received_ms)
+        await store.commit(IngestCommit(received_ms=received_ms, rows=rows, heads=(head,), counts=counts))
 
     put.at = put_at
     return put
@@ -167,6 +170,26 @@ async def test_a_row_that_came_while_the_hubs_clock_was_wrong_is_found(traces, a
     assert pages()[0].whole == (mall["north"].chain[0],)
 
 
+async def test_days_whose_minutes_became_hours_are_told(*, traces, ask, pass_by, pages, mall, store, now):
+    await pass_by(mall["north"], 20 * MINUTE_MS, 10 * MINUTE_MS)
+    from_ms, to_ms = now.ms() - HOUR_MS, now.ms()
+    now.s += 3 * 24 * 3600
+    await pass_by(mall["north"], 10 * MINUTE_MS)
+    while await store.roll_up(before_minute=now.ms() // MINUTE_MS - MINUTES_KEPT, limit_minutes=10):
+        pass
+    ask(from_ms=from_ms, to_ms=to_ms)
+    await traces.step()
+    assert pages()[0].whole == tuple(mall["north"].chain[:2])
+
+
+async def test_a_row_that_counts_in_another_minute_is_told(*, traces, ask, pass_by, pages, mall, now):
+    now.s += 24 * 3600
+    await pass_by(mall["north"], 20 * HOUR_MS, late_ms=19 * HOUR_MS, clock=Clock.UNTRUSTED)
+    ask(from_ms=now.ms() - 21 * HOUR_MS, to_ms=now.ms() - 19 * HOUR_MS)
+    await traces.step()
+    assert pages()[0].whole == (mall["north"].chain[0],)
+
+
 async def test_it_is_in_database_and_log_before_the_first_row_leaves(
     *, traces, ask, pass_by, mall, platform, store, actions, monkeypatch
 ):
@@ -185,6 +208,7 @@ async def test_it_is_in_database_and_log_before_the_first_row_leaves(
     assert state is TraceState.ANSWERING
     assert (who, action) == (f"platform {platform.tracer.public.kid.hex()}", "trace.query")
     assert "case case 7: mall, 20" in detail
+    assert detail.endswith(": at most 1 stored rows to look through")
     who, action, detail = (await actions())[-1]
     assert (who, action) == (f"platform {platform.tracer.public.kid.hex()}", "trace.answer")
     assert detail.endswith("1 rows, 0 of them without signed bytes")
@@ -359,6 +383,53 @@ async def test_after_a_restart_in_the_middle_it_goes_on_with_the_next_page(
     assert told[1].prev == hashlib.sha256(platform.pages[0]).digest()
 
 
+async def test_what_comes_while_it_is_answered_is_not_told_and_nobody_is_lost_as_spans_are_entered(
+    *, traces, make_traces, ask, pass_by, pages, platform, mall, store, now, monkeypatch
+):
+    monkeypatch.setattr(register, "SPAN_ROWS", 64)
+    await many(pass_by, mall["north"], 700, now)
+    await pass_by(mall["hall"], *range(3 * 24 * HOUR_MS, 3 * 24 * HOUR_MS + 100))
+    await many(pass_by, mall["south"], 400, now)
+    stored = tuple(mall["north"].chain + mall["south"].chain)
+    ask()
+    tell = platform.answer_trace
+
+    async def once(query_id, sealed):
+        if platform.pages:
+            raise KeyboardInterrupt
+        await tell(query_id, sealed)
+
+    monkeypatch.setattr(platform, "answer_trace", once)
+    with pytest.raises(KeyboardInterrupt):
+        await traces.step()
+    monkeypatch.setattr(platform, "answer_trace", tell)
+    await many(pass_by, mall["south"], 100, now)
+    while await store.enter_span():
+        pass
+    await make_traces().step()
+    assert sum((page.whole for page in pages()), ()) == stored
+
+
+async def test_only_the_spans_of_the_window_are_read(*, traces, ask, pass_by, pages, mall, store, now, monkeypatch):
+    monkeypatch.setattr(register, "SPAN_ROWS", 8)
+    day_ms = 24 * HOUR_MS
+    await pass_by(mall["north"], *(days * day_ms + at for days in (3, 2, 1) for at in range(8)))
+    while await store.enter_span():
+        pass
+    read, traced_rows = [], store.traced_rows
+
+    async def rows(asked, *, first_id, upto_id, limit):
+        read.append((first_id, upto_id))
+        return await traced_rows(asked, first_id=first_id, upto_id=upto_id, limit=limit)
+
+    monkeypatch.setattr(store, "traced_rows", rows)
+    ask(from_ms=now.ms() - 2 * day_ms - MINUTE_MS, to_ms=now.ms() - 2 * day_ms + MINUTE_MS)
+    await traces.step()
+    assert read == [(9, 16)]
+    assert pages()[0].whole == tuple(mall["north"].chain[8:16])
+    assert pages()[0].last
+
+
 async def test_a_platform_that_wants_no_more_ends_it(*, traces, ask, mall, platform, store, monkeypatch, actions):
     ask()
 
@@ -446,4 +517,3 @@ def _multiply(db):
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"  # noqa: S608
         f" INSERT INTO checkin ({columns}, sealed) SELECT {columns}, sealed FROM n, checkin WHERE checkin.id = 1"
     )
-    db.execute("UPDATE count_minute SET n = 100000")

@@ -14,12 +14,8 @@ CREATE TABLE trace (
     heard_ms INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('answering', 'answered', 'ended', 'refusing', 'refused')),
     reason TEXT NOT NULL,       -- why it was refused or ended
-    first_id INTEGER NOT NULL,  -- where the rows begin that were received since shortly before the window
-    last_id INTEGER NOT NULL,   -- the newest row when the query was accepted
-    due INTEGER NOT NULL,       -- rows of the place in the window's minutes, by their counts
-    looked_back INTEGER NOT NULL DEFAULT 0, -- 1: the rows before first_id are looked through too
-    next_id INTEGER NOT NULL,
-    seen INTEGER NOT NULL DEFAULT 0,  -- of `due`
+    last_id INTEGER NOT NULL,   -- the newest row that could be in the window when the query was accepted
+    next_id INTEGER NOT NULL,   -- all rows before it have been looked through
     pages INTEGER NOT NULL DEFAULT 0,
     told INTEGER NOT NULL DEFAULT 0,
     bare INTEGER NOT NULL DEFAULT 0,  -- of those told: without their signed bytes
@@ -35,8 +31,8 @@ BEGIN
 END;
 
 CREATE TRIGGER trace_keeps_facts
-BEFORE UPDATE OF id, query_id, kid, issuer, place, gate, from_ms, to_ms, why, expires_ms, query_hash, heard_ms, first_id,
-    last_id, due ON trace
+BEFORE UPDATE OF id, query_id, kid, issuer, place, gate, from_ms, to_ms, why, expires_ms, query_hash, heard_ms, last_id
+    ON trace
 BEGIN
     SELECT RAISE(ABORT, 'what was asked is never changed');
 END;

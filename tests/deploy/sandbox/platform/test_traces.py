@@ -138,7 +138,8 @@ async def hub(*, tmp_path, platform, authority_folder, trust):
             device_id=last.device, epoch=last.epoch, was_seq=first.seq - 1, seq=last.seq, hash=rows[-1].hash
         )
         received_ms = now_ms()
-        await store.commit(IngestCommit(received_ms=received_ms, rows=rows, heads=(head,), counts=aggregate(rows)))
+        counts = aggregate(rows, received_ms)
+        await store.commit(IngestCommit(received_ms=received_ms, rows=rows, heads=(head,), counts=counts))
 
     traces.put, traces.store = put, store
     yield traces
