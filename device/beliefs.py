@@ -10,7 +10,7 @@ from pathlib import Path
 from device.config import DeviceConfig
 from device.identity import Identity
 from device.logs import Log
-from device.scan.decide import longest_use_ms, rules_of
+from device.scan.decide import longest_use_ms
 from device.trust.believed import Believed
 from device.trust.clock import GateClock, kernel_synchronised
 from device.trust.downlink import Downlink
@@ -23,6 +23,7 @@ from protocol.errors import ProtocolError
 from protocol.limits import POLICY_BYTES
 from protocol.policy import GatePolicy
 from protocol.terms import Direction
+from protocol.verdict import rules_of
 
 _LOG = logging.getLogger(__name__)
 

@@ -30,7 +30,6 @@ from device.keystore.ports import KeyStore, KeyStoreError
 from device.logs import stdout_log
 from device.main import key_store, run
 from device.model import Frame, StorageError
-from device.scan.decide import Rules
 from device.scan.decode import DecoderFailedError, DecoderProcess
 from device.scan.decoder.enhance import Luma
 from device.scan.decoder.process import Begun
@@ -39,6 +38,7 @@ from device.send.audit import audit_file
 from device.trust.issuers import load_bundle
 from protocol.errors import ProtocolError
 from protocol.trust import TrustBundle
+from protocol.verdict import Rules
 
 FAILED, UNUSABLE = 1, 2
 """Exit codes: what was asked failed or found faults; what was given cannot be used."""

@@ -24,6 +24,7 @@ from device.beliefs import believe, mono_ms
 from device.config import DeviceConfig
 from device.enrol.errors import EnrolmentError
 from device.enrol.renewal import Renewal
+from device.hardware.board import Board
 from device.hardware.ports import EndOfFramesError, Watchdog
 from device.health import Progress
 from device.identity import Identity
@@ -156,6 +157,7 @@ class Gate:
             decoder=self._decoder,
             loop=self._loop,
             inbox=self._operations.inbox,
+            board=Board(disk=config.state_dir),
         )
         self._uplink = self._make_uplink(outbox)
         self._renewing = threading.Thread(target=self._look_after_certificate, name="renewal", daemon=True)

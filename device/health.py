@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.health import ClockSource, Health, State
+from protocol.health import ClockSource, Health, State, Supply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,11 @@ class Figures:
     thermometer_ok: bool | None = None
     refused: int = 0
     provisioning: int = 0
+    unsent_s: int | None = None
+    board_cc: int | None = None
+    supply: Supply | None = None
+    disk_mib: tuple[int, int] | None = None
+    """Free, and in all."""
 
 
 def state_of(*, storage_failed: bool, reserve_held: bool, in_service: bool) -> State:
@@ -71,6 +76,13 @@ def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
         enabled=figures.enabled,
         refused=figures.refused,
         provisioning=figures.provisioning,
+        decoded=figures.decoded,
+        decode_total_us=figures.decode_us,
+        unsent_s=figures.unsent_s,
+        board_cc=figures.board_cc,
+        supply=figures.supply,
+        disk_free_mib=None if figures.disk_mib is None else figures.disk_mib[0],
+        disk_mib=None if figures.disk_mib is None else figures.disk_mib[1],
     )
 
 

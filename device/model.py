@@ -90,20 +90,6 @@ Shown = VerifiedCode | ResolvedCode | Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the gate shows and does, and why."""
-
-    colour: Colour
-    verdict: Verdict
-    reason: Reason
-
-
-def grey(reason: Reason) -> Decision:
-    """What the gate cannot know: held, and an attendant is told why."""
-    return Decision(colour=Colour.GREY, verdict=Verdict.HOLD, reason=reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A check-in before it has its place in the chain (PROTOCOL §5 without keys 1 to 4)."""
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from device.beliefs import Beliefs
+from device.hardware.board import Board
 from device.health import Figures, health_of, state_of
+from device.model import StorageError
 from device.operate.selftest import ScanFigures
 from device.operate.switch import Switch
 from device.parts import Parts
@@ -12,6 +14,8 @@ from device.scan.decode import DecoderProcess
 from device.scan.loop import ScanLoop
 from device.send.spool import Spool
 from device.trust.inbox import Inbox
+from protocol.checkin import parse_checkin
+from protocol.errors import ProtocolError
 from protocol.health import ClockSource, encode_health
 from protocol.trust import days_left
 
@@ -29,6 +33,7 @@ class Vitals:
     decoder: DecoderProcess
     loop: ScanLoop
     inbox: Inbox
+    board: Board
 
     @property
     def in_service(self) -> bool:
@@ -49,7 +54,7 @@ class Vitals:
             reserve_held=self.spool.reserve_held,
             in_service=self.in_service,
         )
-        return state, self.beliefs.clock.trusted, self.switch.on, self.refused, counts.provisioning
+        return state, self.beliefs.clock.trusted, self.switch.on, self.refused, counts.provisioning, self.board.supply()
 
     def scan_figures(self) -> ScanFigures:
         """What the scan has counted, for the self-test."""
@@ -85,5 +90,20 @@ class Vitals:
             thermometer_ok=self.hardware.temperature_cc() is not None if has_thermometer else None,
             refused=self.refused,
             provisioning=counts.provisioning,
+            unsent_s=self._unsent_s(now_ms),
+            board_cc=self.board.temperature_cc(),
+            supply=self.board.supply(),
+            disk_mib=self.board.disk_mib(),
         )
         return encode_health(health_of(figures, now_ms=now_ms, clock_trusted=clock.trusted))
+
+    def _unsent_s(self, now_ms: int) -> int | None:
+        """How long the oldest check-in has waited, by the clock that it was stamped by; None when none waits."""
+        if not self.spool.depth:
+            return None
+        try:
+            oldest = self.spool.read(self.spool.oldest, 1)
+            return max(0, now_ms - parse_checkin(oldest[0]).checkin.at_ms) // 1000 if oldest else None
+        except (StorageError, ProtocolError):
+            # What cannot be read is told by others: the state, and the uplink's own errors.
+            return None

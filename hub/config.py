@@ -176,6 +176,7 @@ class Console(_Table, frozen=True, kw_only=True):
     `url` is the address as browsers reach it, without a path. With `cert` and `key` the console speaks TLS itself;
     without them a reverse proxy on this machine does, and `host` is a loopback address. Plain `http` is for a browser
     on this very machine. `name` is what the site is called; `timezone` that of the people who read the pages.
+    `alerts_to_loopback` lets alerts be sent to addresses of this machine, for trying things out.
     """
 
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+\Z", max_length=512)]
@@ -185,6 +186,7 @@ class Console(_Table, frozen=True, kw_only=True):
     key: Path | None = None
     name: Annotated[str, Meta(min_length=1, max_length=64)] = "Gatelight"
     timezone: Annotated[str, Meta(min_length=1, max_length=64)] = "Asia/Shanghai"
+    alerts_to_loopback: bool = False
 
     def __post_init__(self) -> None:
         _check(read_host, _bracketed(self.host), "host")

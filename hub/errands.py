@@ -15,6 +15,7 @@ from hub.registry.changes import Operator
 from hub.registry.checks import RegistryError
 from hub.store.errand_ports import Errand, ErrandState, ErrandStore
 from hub.store.errors import RegistryConflictError, StoreError
+from hub.trust.ports import PlatformError, PlatformRefusedError
 from protocol.errors import ProtocolError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ _AT_ONCE: Final = 16
 _LONGEST_S: Final = 10.0
 
 Handler = Callable[[Operator, dict[str, Any], bytes], Awaitable[bytes]]
-"""(who asks, args, data) -> answer. Raises RegistryError, RegistryConflictError, ProtocolError or ErrandError."""
+"""(who asks, args, data) -> answer. Raises RegistryError, RegistryConflictError, ProtocolError, PlatformError or
+ErrandError."""
 
 
 class ErrandError(Exception):
@@ -89,6 +91,14 @@ class Errands:
             await self._fail(errand, "malformed", str(error))
         except StoreError as error:
             await self._fail(errand, "unavailable", str(error))
+        except PlatformRefusedError as error:
+            _LOG.warning("errand_platform", extra={"kind": errand.kind, "what": str(error)})
+            await self._fail(errand, "platform_refused", "The platform does not take it. Type it again.")
+        except PlatformError as error:
+            _LOG.warning("errand_platform", extra={"kind": errand.kind, "what": str(error)})
+            await self._fail(
+                errand, "platform_silent", "The platform does not answer, or not as it should. Try again later."
+            )
         else:
             await self._store.finish_errand(
                 errand.errand_id, state=ErrandState.DONE, reason="", answer=answer, now_ms=self._now_ms()

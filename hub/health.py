@@ -38,6 +38,7 @@
 | `policies_issued_total` | counter | gate policies signed |
 | `commands_total{result}` | counter | commands that ended: done, failed, expired |
 | `resolves_total{result}` | counter | look-ups: answered, timeout, failed, busy, limited, malformed, refused |
+| `traces_total{result}` | counter | trace queries: answered, refused, unsigned, ended before all was told |
 | `desk_total{ask,result}` | counter | questions of desks: answered, failed, refused, doubted |
 | `desk_waiting` | gauge | registrations of desks that the platform has not signed for |
 | `keys_unannounced` | gauge | device keys that the platform has not taken yet |
@@ -93,6 +94,7 @@ class Metrics:
         self.policies_issued = self._counter("policies_issued")
         self.commands = self._counter("commands", "result")
         self.resolves = self._counter("resolves", "result")
+        self.traces = self._counter("traces", "result")
         self.desk = self._counter("desk", "ask", "result")
         self.desk_waiting = self._gauge("desk_waiting")
         self.keys_unannounced = self._gauge("keys_unannounced")

@@ -1,8 +1,8 @@
 """HubConfig -> a running hub. The only module that knows everything; each part gets what it needs by keyword.
 
-Tasks: broker, ingest, forward, retention, and those of `hub.trust` and `hub.enrol`. One that returns or raises ends
-the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly farewell to the
-broker.
+Tasks: broker, ingest, forward, retention, register, and those of `hub.trust` and `hub.enrol`. One that returns or
+raises ends the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly
+farewell to the broker.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
 from hub.deliver.platform import HttpsPlatform
+from hub.deliver.register import Register
 from hub.deliver.retention import Retention
 from hub.expiry import Expiry
 from hub.health import Health, Metrics, health_app, serve_health
@@ -32,6 +33,7 @@ from hub.logs import log_as_json
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
 from hub.startup import (
+    alerting,
     authority_of,
     console_tasks,
     enrolment_server,
@@ -136,6 +138,8 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             source=source,
             publisher=broker,
             key=key,
+            hub=config.hub,
+            personal_h=config.retention.personal_h,
             root=root,
             bundle=bundle,
             on_trust=on_trust,
@@ -158,6 +162,15 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             metrics=metrics,
             now_ms=now_ms,
         )
+        alerts = alerting(
+            config,
+            store=store,
+            fleet=believing.fleet,
+            broker_ready=lambda: broker.ready,
+            stack=stack,
+            health=health,
+            now_ms=now_ms,
+        )
         ingest = Ingest(
             broker=broker,
             store=store,
@@ -165,7 +178,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             insist=Insist(health=health, metrics=metrics),
             key=key,
             count=aggregate,
-            stored=forward.wake,
+            stored=alerts.after(forward.wake),
             health=health,
             metrics=metrics,
             now_ms=now_ms,
@@ -190,11 +203,12 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "ingest": ingest.run,
             "forward": forward.run,
             "retention": retention.run,
+            "register": Register(store=store, health=health, now_ms=now_ms).run,
             **believing.tasks,
+            "expiry": Expiry(
+                files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
+            ).run,
         }
-        runs["expiry"] = Expiry(
-            files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
-        ).run
         if config.broker.manages_access:
             runs["access"] = Access(roster=believing.roster, control=control, health=health).run
         authority = authority_of(config, now_ms=now_ms)
@@ -217,7 +231,10 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             command=console,
             store=store,
             authority=authority,
-            platform=believing.desk.errands,
+            key=key,
+            source=source,
+            believing=believing,
+            alerting=alerts,
             health=health,
             now_ms=now_ms,
         )

@@ -147,11 +147,13 @@ class MinuteCount:
     place_id: str
     gate_id: str
     minute: int
-    """Minutes since 1970 of the check-ins' `at_ms`."""
+    """Minutes since 1970: when they happened, or were received where their own time cannot be believed."""
     colour: Colour
     verdict: Verdict
     direction: Direction
     n: int
+    untimed: int = 0
+    """Of a change: how many of them count when they were received. Not known of counts that are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

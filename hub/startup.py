@@ -4,24 +4,32 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hub.broker.client import Presence
 from hub.broker.wire import Outgoing
 from hub.companion import Companion
-from hub.config import HubConfig
+from hub.config import Console, HubConfig
+from hub.deliver.alert import Alerts
+from hub.deliver.apprise_sender import AppriseSender
+from hub.deliver.errands import alert_errands
+from hub.deliver.facts import Facts
+from hub.deliver.tell import Tell
 from hub.enrol.errands import enrol_errands
 from hub.enrol.http import EnrolmentPages
 from hub.enrol.server import EnrolmentServer
-from hub.errands import ErrandError, Errands, Handler
+from hub.errands import Errands, Handler
 from hub.health import Health
 from hub.registry.authority import Authority, load_authority
-from hub.registry.changes import Operator
 from hub.registry.configuration import Addresses, Configurations
 from hub.store.ports import Store
+from hub.trust.fleet import Fleet
 from hub.trust.parts import Parts
-from hub.trust.ports import PlatformError, PlatformRefusedError
+from hub.trust.placecodes import PlaceCodes
+from hub.trust.platform import HttpsSource
 from protocol import topics
 from protocol.keyfile import parse_private
 from protocol.keys import SigningKey, VerifyKey
@@ -80,42 +88,85 @@ def authority_of(config: HubConfig, *, now_ms: Callable[[], int]) -> Authority |
     return None if ca is None else load_authority(cert=ca.cert, key=ca.key, days=ca.certificate_days, now_ms=now_ms())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alerting:
+    """Who finds what people must know of, and who tells them. They run only beside a console."""
+
+    alerts: Alerts
+    tell: Tell
+    handlers: Mapping[str, Handler]
+
+    def after(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """What is done when something was stored: `wake`, and the look for alerts."""
+
+        def stored() -> None:
+            wake()
+            self.alerts.wake()
+
+        return stored
+
+
+def alerting(
+    config: HubConfig,
+    *,
+    store: Store,
+    fleet: Fleet,
+    broker_ready: Callable[[], bool],
+    stack: AsyncExitStack,
+    health: Health,
+    now_ms: Callable[[], int],
+) -> Alerting:
+    """Built from the stored rows and what scanners say; `stack` lets go of its threads."""
+    console = config.console or Console(url="http://localhost")
+    sender = AppriseSender(loopback=console.alerts_to_loopback)
+    stack.callback(sender.close)
+    facts = Facts(
+        store=store,
+        seen=lambda: fleet.seen,
+        healths=lambda: fleet.healths,
+        broker_ready=broker_ready,
+        now_ms=now_ms,
+    )
+    return Alerting(
+        alerts=Alerts(store=store, look=facts.look, health=health, now_ms=now_ms),
+        tell=Tell(
+            store=store,
+            sender=sender,
+            site=console.name,
+            url=console.url,
+            timezone=console.timezone,
+            health=health,
+            now_ms=now_ms,
+        ),
+        handlers=alert_errands(store=store, sender=sender, site=console.name),
+    )
+
+
 def console_tasks(
     config: HubConfig,
     *,
     command: Sequence[str],
     store: Store,
     authority: Authority | None,
-    platform: Mapping[str, Handler],
+    key: SigningKey,
+    source: HttpsSource,
+    believing: Parts,
+    alerting: Alerting,
     health: Health,
     now_ms: Callable[[], int],
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
-    """The console's process, and who does what it asks for. None without `[console]`.
-
-    Handlers of `platform` go on to the platform, and may raise PlatformError.
-    """
+    """The console's process, and who does what it asks for. None without `[console]`."""
     if config.console is None or not command:
         return {}
     handlers = {} if authority is None else enrol_errands(store=store, authority=authority)
-    handlers |= {kind: _of_platform(handler) for kind, handler in platform.items()}
+    codes = PlaceCodes(store=store, source=source, key=key, trust=lambda: believing.bundle.current, now_ms=now_ms)
+    handlers |= {**codes.handlers, **alerting.handlers, **believing.desk.errands}
     return {
+        "alerts": alerting.alerts.run,
+        "tell": alerting.tell.run,
         "console": Companion(command, health=health).run,
         "errands": Errands(store=store, handlers=handlers, health=health, now_ms=now_ms).run,
     }
-
-
-def _of_platform(handler: Handler) -> Handler:
-    """What the platform does not do, as the console is told of it."""
-
-    async def told(operator: Operator, args: dict[str, Any], data: bytes) -> bytes:
-        try:
-            return await handler(operator, args, data)
-        except PlatformRefusedError as error:
-            raise ErrandError("platform_refused", "The platform does not take it. Type it again.") from error
-        except PlatformError as error:
-            raise ErrandError("platform_silent", "The platform does not answer: nothing can be known now.") from error
-
-    return told
 
 
 def new_presence() -> Presence:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from protocol import cbor
 from protocol.limits import HEALTH_BYTES
@@ -25,14 +25,26 @@ class ClockSource(IntEnum):
     ASSUME = 3
 
 
+class Supply(IntEnum):
+    """How the board's voltage is, and was since the process began."""
+
+    GOOD = 0
+    WAS_LOW = 1
+    LOW = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Keys 1 to 18 in this order; those from 12 on are None where the device does not say.
+    """Keys 1 to 18, then 65 to 71, in this order; those from 12 on are None where the device does not say.
 
     Counts are since the process began; `decode_us` is the mean of a frame. `lists_stale` are status lists that are not
     fresh now, `trust_days` whole days until the trust bundle ends, `thermometer_ok` whether the sensor answers (None
     also where there is none), `enabled` whether the operator lets the gate serve people. `refused` counts signed
     objects that were not believed, `provisioning` how often a code for setting up a gate was shown to this one.
+
+    `decoded` frames took `decode_total_us` in all: two messages tell how long a frame takes now. `unsent_s` is the age
+    of the oldest check-in without a receipt, None also where there is none. Then the board's temperature in 0.01 °C,
+    its supply, and the disk that the spool lies on.
     """
 
     at_ms: int
@@ -53,6 +65,18 @@ class Health:
     enabled: bool | None = None
     refused: int | None = None
     provisioning: int | None = None
+    decoded: int | None = None
+    decode_total_us: int | None = None
+    unsent_s: int | None = None
+    board_cc: int | None = None
+    supply: Supply | None = None
+    disk_free_mib: int | None = None
+    disk_mib: int | None = None
+
+
+_KEYS: Final = frozenset(range(1, 19)) | frozenset(range(65, 72))
+"""Those from 65 on came later: a hub that does not know them passes over them."""
+_BOARD_CC: Final = 15_000
 
 
 def encode_health(health: Health) -> bytes:
@@ -76,6 +100,13 @@ def encode_health(health: Health) -> bytes:
         16: health.enabled,
         17: health.refused,
         18: health.provisioning,
+        65: health.decoded,
+        66: health.decode_total_us,
+        67: health.unsent_s,
+        68: health.board_cc,
+        69: health.supply,
+        70: health.disk_free_mib,
+        71: health.disk_mib,
     }
     return cbor.encode({key: value for key, value in fields.items() if value is not None})
 
@@ -87,7 +118,7 @@ def decode_health(data: bytes) -> Health:
         LimitError, MalformedError: naming the field that is wrong.
     """
     what = "health"
-    fields = cbor.fields(cbor.decode(data, what=what, limit=HEALTH_BYTES), what=what, known=frozenset(range(1, 19)))
+    fields = cbor.fields(cbor.decode(data, what=what, limit=HEALTH_BYTES), what=what, known=_KEYS)
 
     def count(key: int, name: str) -> int:
         return cbor.seq(fields.get(key), f"health.{name}", least=0)
@@ -111,4 +142,11 @@ def decode_health(data: bytes) -> Health:
         enabled=cbor.boolean(fields[16], "health.enabled") if 16 in fields else None,
         refused=count(17, "refused") if 17 in fields else None,
         provisioning=count(18, "provisioning") if 18 in fields else None,
+        decoded=count(65, "decoded") if 65 in fields else None,
+        decode_total_us=count(66, "decode_total_us") if 66 in fields else None,
+        unsent_s=count(67, "unsent_s") if 67 in fields else None,
+        board_cc=cbor.integer(fields[68], "health.board_cc", -_BOARD_CC, _BOARD_CC) if 68 in fields else None,
+        supply=cbor.member(fields[69], "health.supply", Supply) if 69 in fields else None,
+        disk_free_mib=count(70, "disk_free_mib") if 70 in fields else None,
+        disk_mib=count(71, "disk_mib") if 71 in fields else None,
     )

@@ -3,9 +3,10 @@
 import re
 
 _FORM = re.compile(r"[1-9][0-9]{5}([0-9]{4})([0-9]{2})([0-9]{2})[0-9]{3}[0-9X]", re.ASCII)
-_PROVINCES = frozenset(
+PROVINCES = frozenset(
     {*range(11, 16), *range(21, 24), *range(31, 38), *range(41, 47), *range(50, 55), *range(61, 66), 71, 81, 82, 83}
 )
+"""The first two digits of a division's code (GB/T 2260)."""
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 
@@ -22,7 +23,7 @@ def is_id_number(text: str) -> bool:
         return False
     province = int(text[1:3] if text[0] == "9" else text[:2])
     total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, text[:17], strict=True))
-    return province in _PROVINCES and _is_date(*map(int, found.groups())) and text[17] == _CHECKS[total % 11]
+    return province in PROVINCES and _is_date(*map(int, found.groups())) and text[17] == _CHECKS[total % 11]
 
 
 def _is_date(year: int, month: int, day: int) -> bool:

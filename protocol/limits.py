@@ -135,6 +135,32 @@ QUERY_BYTES = 3072
 RESOLVED_BYTES = 1024
 """An answer with the longest subject, masked name and rule is about 850 bytes."""
 
+TRACE_QUERY_BYTES = 512
+"""A query with the longest ids and case number is about 450 bytes."""
+
+TRACE_WHY_CHARS = 64
+"""A case's number, no story about a person."""
+
+TRACE_WINDOW_MS = 14 * 86_400_000
+"""The longest incubation that contact tracing has looked back on; beyond it is the register, not a trace."""
+
+TRACE_LIFE_S = 3 * 86_400
+"""A hub that was away over a weekend still answers; later the case is another one."""
+
+TRACE_PAGE_ROWS = 500
+"""A page is read from the database in milliseconds and sent in one request, while check-ins go on."""
+
+TRACE_GAPS = 256
+"""The newest. A place with more has a broken device, which the platform knows from its own count."""
+
+TRACE_ANSWER_BYTES = 640 * 1024
+"""A page of the largest check-ins, and the gaps; below what a web server accepts without being asked."""
+
+TRACES_WAITING = 64
+"""More queries than a hub answers between two looks; the rest come with the next."""
+
+TRACES_BYTES = 64 * 1024
+"""As many queries of the largest size, with room for later fields."""
 DESK_NAME_CHARS = 64
 """A name as it stands on an identity card: the longest of minorities have some 40 characters."""
 
@@ -161,6 +187,30 @@ USED_BYTES = 128
 
 TIME_HINT_BYTES = 256
 """A hint is about 115 bytes."""
+
+PLACE_CODE_BYTES = 512
+"""A place code is 120 to 310 bytes: a larger symbol would be hard to scan from a poster."""
+
+PLACE_NAME_CHARS = 64
+"""A place or body by its name: one line of a poster or a list."""
+
+PLACE_REQUEST_BYTES = 8192
+"""An application with every text at its longest, four bytes a character."""
+
+APPLICANT_BYTES = 512
+"""Three sealed numbers are about 110 bytes."""
+
+ADDRESS_CHARS = 128
+"""Street, number, building and floor."""
+
+COMMITMENT_CHARS = 500
+"""What an applicant promises is a paragraph that people read."""
+
+REASON_CHARS = 200
+"""A reason is a sentence, not a report."""
+
+PEOPLE_LIMIT_MOST = 1_000_000
+"""More than any place holds."""
 
 PRESENCE_BYTES = 2048
 """A map of a dozen short fields, and the versions of 64 lists."""

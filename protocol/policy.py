@@ -132,6 +132,15 @@ def open_policy(
     return policy
 
 
+def parse_policy(data: bytes) -> GatePolicy:
+    """Bytes -> policy whose signature has NOT been verified: for the hub, about what it has signed and kept itself.
+
+    Raises:
+        LimitError, MalformedError, UnsupportedError: not a policy.
+    """
+    return _read_policy(envelope.parse(data, what=_WHAT, limit=POLICY_BYTES).payload)
+
+
 def _to_map(policy: GatePolicy) -> dict[int, Any]:
     quiet = policy.quiet
     fields = {

@@ -70,3 +70,39 @@ class Clock(IntEnum):
 
     UNTRUSTED = 0
     TRUSTED = 1
+
+
+class PlaceKind(IntEnum):
+    """What sort of place a code is for."""
+
+    OTHER = 0
+    MEDICAL = 1
+    PRISON = 2
+    CIVIL_AFFAIRS = 3
+    CAMPUS = 4
+    FARM_MARKET = 5
+    MALL = 6
+    RESTAURANT = 7
+    EXHIBITION = 8
+    TOURISM = 9
+    CULTURE = 10
+    SPORTS = 11
+    HOTEL = 12
+    STATION = 13
+    TRANSPORT = 14
+    PARK = 15
+    COMMUNITY = 16
+    COMPANY = 17
+    PHARMACY = 18
+    VILLAGE = 19
+
+
+class CertificateKind(IntEnum):
+    """By which number the body that runs a place is known."""
+
+    CREDIT_CODE = 1
+    """GB 32100."""
+    REGISTRATION = 2
+    """GS 15."""
+    ID_CARD = 3
+    """GB 11643: the body is a person."""

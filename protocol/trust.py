@@ -30,7 +30,11 @@ class KeyUse(IntEnum):
     STATUS = 2
     BATCH_RECEIPT = 3
     RESOLVED = 4
+    PLACE = 5
+    TRACE = 6
 
+
+_USES = {use.value: use for use in KeyUse}
 
 WARN_DAYS = (30, 7, 1)
 """Days before a bundle ends at which somebody must be told."""
@@ -41,10 +45,13 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A key with its uses and its window, both ends included."""
+    """A key with its uses and its window, both ends included.
+
+    Uses of a later version stand in it as bare numbers; a key is good for none of them here.
+    """
 
     key: VerifyKey
-    uses: frozenset[KeyUse]
+    uses: frozenset[int]
     not_before_s: int
     not_after_s: int
 
@@ -168,6 +175,15 @@ def open_trust(data: bytes, *, root: VerifyKey, current_version: int = 0) -> Tru
     return bundle
 
 
+def parse_trust(data: bytes) -> TrustBundle:
+    """Bytes -> bundle whose signature has NOT been verified: for names of what the hub has verified and kept.
+
+    Raises:
+        LimitError, MalformedError, UnsupportedError: not a bundle.
+    """
+    return _read_bundle(envelope.parse(data, what="trust bundle", limit=TRUST_BYTES).payload)
+
+
 def _key_map(trusted: TrustedKey) -> dict[int, Any]:
     return {1: trusted.key.cose_key, 2: trusted.not_before_s, 3: trusted.not_after_s, 4: sorted(trusted.uses)}
 
@@ -223,12 +239,12 @@ def _read_key(value: Any, where: str) -> TrustedKey:
     uses = fields.get(4)
     if type(uses) is not list or not uses:
         raise MalformedError(f"{where}.uses", "not a list of uses")
-    members = [cbor.member(use, f"{where}.uses", KeyUse) for use in uses]
-    if any(later <= earlier for earlier, later in pairwise(members)):
+    numbers = [cbor.uint(use, f"{where}.uses", least=1) for use in uses]
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise MalformedError(f"{where}.uses", "not ascending")
     return TrustedKey(
         key=VerifyKey.from_cose(fields.get(1)),
-        uses=frozenset(members),
+        uses=frozenset(_USES.get(number, number) for number in numbers),
         not_before_s=cbor.time_s(fields.get(2), f"{where}.not_before"),
         not_after_s=cbor.time_s(fields.get(3), f"{where}.not_after"),
     )

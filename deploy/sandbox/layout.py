@@ -5,7 +5,6 @@ Files only; `site.py` starts what they describe.
 
 import datetime as dt
 import os
-import random
 import sys
 import tempfile
 from collections.abc import Callable
@@ -120,7 +119,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
     pki, logs = folder / "pki", folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     names = tuple(configs.Ports.__dataclass_fields__)
-    ports = configs.Ports(**dict(zip(names, free_ports(len(names), rng=random.SystemRandom()), strict=True)))
+    ports = configs.Ports(**dict(zip(names, free_ports(len(names)), strict=True)))
     site_ca = SiteAuthority(pki / "site", now=now)
     platform_ca = CertificateAuthority(pki / "platform", name="Gatelight sandbox platform CA", now=now)
     authority = folder / "platform" / "authority"

@@ -3,6 +3,7 @@
 Of the sandbox only: the scanner is a real device process, its camera sees what is put in here. Loopback, plain HTTP.
 """
 
+import contextlib
 from html import escape
 from importlib.resources import files
 from typing import Final
@@ -28,6 +29,7 @@ class Stand:
         self._site, self._host, self._port = site, host, port
         self._gate = site.blanks[0]
         self._people = 0
+        self._held = False
         self._runner: web.AppRunner | None = None
 
     @property
@@ -41,6 +43,7 @@ class Stand:
         app.router.add_get("/", self._page)
         app.router.add_get("/style.css", _style)
         app.router.add_post("/show", self._show)
+        app.router.add_post("/take-away", self._take_away)
         app.router.add_post("/person", self._person)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -53,9 +56,10 @@ class Stand:
 
     async def _page(self, _request: web.Request) -> web.Response:
         joined = self._gate in self._site.joined
-        # While it asks to be enrolled there is nothing to type, so the page may load itself again.
-        refresh = _REFRESH if not joined and self._gate.last("fingerprint") is not None else ""
-        text = _PAGE.format(body=_JOINED if joined else _BLANK, said=escape(_said(self._gate)), refresh=refresh)
+        body = _JOINED if joined else _HELD if self._held else _BLANK
+        # There is nothing to type while it looks at a code, so the page may load itself again.
+        refresh = _REFRESH if body is _HELD else ""
+        text = _PAGE.format(body=body, said=escape(_said(self._gate)), refresh=refresh)
         return web.Response(text=text, content_type="text/html", headers=_HEADERS)
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -66,6 +70,13 @@ class Stand:
             await self._gate.show([text])
         except OSError as error:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
+        self._held = True
+        raise web.HTTPSeeOther("/")
+
+    async def _take_away(self, _request: web.Request) -> web.Response:
+        with contextlib.suppress(OSError):
+            await self._gate.clear()
+        self._held = False
         raise web.HTTPSeeOther("/")
 
     async def _person(self, request: web.Request) -> web.Response:
@@ -100,10 +111,13 @@ def _said(gate: SandboxGate) -> str:
 _HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'"}
 _REFRESH: Final = '<meta http-equiv="refresh" content="2">'
 _BLANK: Final = """<form method="post" action="/show">
-<label>把控制台“添加扫描器”显示的入网码文本粘贴到这里
+<label>把控制台“添加扫码机”显示的入网码文本粘贴到这里
 <span lang="en">Paste the text of the code that the console shows under “Add scanner”</span>
 <textarea name="text" rows="4" required></textarea></label>
 <button>举到镜头前 Hold it before the camera</button></form>"""
+_HELD: Final = """<form method="post" action="/take-away">
+<p>入网码正举在镜头前，请回到控制台核对四个词 The code is held up; compare the four words at the console</p>
+<button>拿开 Take it away</button></form>"""
 _JOINED: Final = (
     '<form method="post" action="/person"><p>让一个人出示健康码通过 Let somebody show a code:</p>'
     + "".join(f'<button name="colour" value="{colour.wire_name}">{text}</button> ' for colour, text in _COLOURS.items())
@@ -111,7 +125,7 @@ _JOINED: Final = (
 )
 _PAGE: Final = """<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>新扫描器 A new scanner</title><link rel="stylesheet" href="/style.css">{refresh}</head><body><main>
-<h1>新扫描器 <span lang="en">A new scanner, as from the box</span></h1>
+<title>新扫码机 A new scanner</title><link rel="stylesheet" href="/style.css">{refresh}</head><body><main>
+<h1>新扫码机 <span lang="en">A new scanner, as from the box</span></h1>
 <p>它的回应 It says: <strong>{said}</strong> <a href="/">刷新 refresh</a></p>
 {body}</main></body></html>"""

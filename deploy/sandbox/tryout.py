@@ -3,11 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Final
 
 from deploy.sandbox.configs import HOST
+from deploy.sandbox.platform.lookup import id_number
 from deploy.sandbox.site import Site
 from deploy.sandbox.stand import Stand
 from deploy.sandbox.stories.story import hub_command
+
+_APPLICANT: Final = 1
+"""The first of the crowd: green, and known to the platform as soon as he came."""
+_PHONE: Final = "13900000001"
+_CREDIT_CODE: Final = "91350100M000100Y43"
 
 
 @contextlib.asynccontextmanager
@@ -25,10 +32,13 @@ async def try_out(site: Site) -> AsyncIterator[tuple[str, ...]]:
     stand = Stand(site, host=HOST, port=site.layout.ports.stand)
     await stand.start()
     joining = asyncio.create_task(site.join(site.blanks[0]))
+    numbers = f"{id_number(_APPLICANT)}  {_PHONE}  {_CREDIT_CODE}"
+    applicant = f"申领人 applicant   {numbers}  （申领场所码用的证件号、手机号、信用代码 for “Apply for a place code”）"
     try:
         yield (
             f"控制台 console     {link}  （一次性链接 good once）",
-            f"新扫描器 scanner   {stand.url}  （控制台“添加扫描器”的码给它看 show it the code of “Add scanner”）",
+            f"新扫码机 scanner   {stand.url}  （控制台“添加扫码机”的码给它看 show it the code of “Add scanner”）",
+            applicant,
         )
     finally:
         joining.cancel()

@@ -272,9 +272,13 @@ def _refusal(status: int, data: bytes) -> tuple[str, str]:
         reason, what = said["error"], said["what"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"http_{status}", "no reason was given"
-    if not (isinstance(reason, str) and isinstance(what, str) and reason.isprintable() and what.isprintable()):
+    if not (_is_line(reason) and _is_line(what)):
         return f"http_{status}", "no reason was given"
     return reason[:64], what[:256]
+
+
+def _is_line(text: object) -> bool:
+    return isinstance(text, str) and text != "" and text.isprintable()
 
 
 def _decoded(data: bytes) -> EnrolmentAnswer:

@@ -1,33 +1,9 @@
 """What was shown -> Decision. Stage 4 of the scan. Pure: clock, lists, memory and policy are arguments.
 
-The first line that fits decides. "Us" before "the code" before "the person": a gate that is out of service says
-so to everybody, and nobody is shown red for a fault of ours.
-
-===  ==========================================================  ========  ============  =======================
- #   when                                                        colour    verdict       reason
-===  ==========================================================  ========  ============  =======================
- 1   policy or operator took the gate out of service             grey      hold          gate_disabled
- 2   the place is closed                                         grey      hold          place_closed
- 3   the code was refused (verify, or an online look-up)         grey      hold          the refusal's own
- 4   a specimen                                                  grey      hold          specimen
- 5   the clock is not to be believed                             grey      hold          clock_untrusted
- 6   issued after now + leeway                                   grey      hold          not_yet_valid
- 7   expired before now - leeway                                 grey      hold          expired
- 8   colour or list entry says red                               red       refuse        colour_red
- 9   it names a status list that we do not have fresh            grey      hold          status_stale
- 10  the worse of colour and list entry is yellow                yellow    hold, refuse  colour_yellow
- 11  ... is notice, which policy holds                           notice    hold          notice
- 12  this code was admitted a moment ago, here or at the place   grey      hold          already_used
- 13  policy asks for a temperature, and there is none            grey      hold          thermometer_failed
- 14  ... and it is not below the threshold                       yellow    hold          temperature_high
- 15  notice, which policy admits                                 notice    admit         notice
- 16  otherwise                                                   green     admit, hold   ok
-===  ==========================================================  ========  ============  =======================
-
-Where two verdicts stand, the policy says which; red is refused whatever it says. Line 8 stands before 9 because
-nothing is worse than red: a list could not change it. Of a card's colour only the list speaks. Lines 4 to 7 and 9 are
-for signed codes. What was looked up online was answered just now to our own question, so it needs neither clock nor
-list.
+The table stands in `protocol/verdict.py`, where the hub reads it too; here is found out what it asks for. Line 8
+stands before 9 because nothing is worse than red: a list could not change it. Of a card's colour only the list speaks.
+Lines 4 to 7 and 9 are for signed codes. What was looked up online was answered just now to our own question, so it
+needs neither clock nor list.
 
 Line 5 is for cards too. Whether their list is fresh is a matter of time; a gate that cannot tell the time does not
 know that it is stale, and what the attendant has to set right is the clock.
@@ -37,56 +13,16 @@ there, and `indicate` shows it as something else than a green that opens. A temp
 15 or 16 would come next, so `decide` without one tells the caller whether it must be taken.
 """
 
-from dataclasses import dataclass
-
-from device.model import Decision, ListEntry, Refusal, ResolvedCode, Shown, grey
+from device.model import ListEntry, Refusal, ResolvedCode, Shown
 from protocol.codes import Claims, VerifiedCode
-from protocol.limits import CODE_LEEWAY_S, LIVE_CODE_S
-from protocol.policy import GatePolicy
+from protocol.limits import LIVE_CODE_S
 from protocol.reasons import Reason
-from protocol.terms import SEVERITY, Colour, Kind, Verdict
+from protocol.terms import SEVERITY, Colour, Kind
+from protocol.verdict import Decision, Facts, Rules, decision_on
 
 LEEWAY_MAX_S = 300
 """What a policy allows at most. A used code is remembered for this long, so that a policy which comes later and
 allows more does not make it pass again."""
-
-TEMPERATURE_MIN_CC, TEMPERATURE_MAX_CC = 3000, 4500
-"""What a living person's skin can have, in 0.01 °C. Anything else was measured on a wall, a cup or nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The part of the gate policy that decides. `temperature_max_cc` is in 0.01 °C; None asks for none."""
-
-    enabled: bool = True
-    closed: bool = False
-    green: Verdict = Verdict.ADMIT
-    notice: Verdict = Verdict.HOLD
-    yellow: Verdict = Verdict.HOLD
-    leeway_s: int = CODE_LEEWAY_S
-    reuse_s: int = 300
-    temperature_max_cc: int | None = None
-
-
-def rules_of(policy: GatePolicy, *, open_for_people: bool) -> Rules:
-    """Policy -> rules. `open_for_people` is False when an operator's command took the gate out of service."""
-    return Rules(
-        enabled=policy.enabled and open_for_people,
-        closed=policy.closed,
-        green=policy.green,
-        notice=policy.notice,
-        yellow=policy.yellow,
-        leeway_s=policy.leeway_s,
-        reuse_s=policy.reuse_s,
-        temperature_max_cc=policy.temperature_max_cc,
-    )
-
-
-def out_of_service(rules: Rules) -> Reason | None:
-    """Lines 1 and 2: why nobody passes here, whatever is shown."""
-    if not rules.enabled:
-        return Reason.GATE_DISABLED
-    return Reason.PLACE_CLOSED if rules.closed else None
 
 
 def decide(
@@ -99,54 +35,26 @@ def decide(
     used: bool = False,
     temperature_cc: int | None = None,
 ) -> Decision:
-    """The decision on one code, by the table above.
+    """The decision on one code.
 
     Args:
         shown: the code.
-        rules: see `rules_of`.
+        rules: see `protocol.verdict.rules_of`.
         clock_trusted: whether `now_ms` is to be believed.
         now_ms: wall clock.
         entry: what the code's status list says; None when it names none, or there is no fresh one.
         used: it was admitted a moment ago, here or at another gate of the place.
         temperature_cc: the person's, in 0.01 °C; None when it was not taken, or could not be.
     """
-    # 1 to 3: us, then the code.
-    closed = out_of_service(rules)
-    if closed is not None:
-        return grey(closed)
     if isinstance(shown, Refusal):
-        return grey(shown.reason)
-    # 4 to 7: its kind and time.
-    unfit = _unfit(shown, rules=rules, clock_trusted=clock_trusted, now_s=now_ms // 1000)
-    if unfit is not None:
-        return grey(unfit)
-    # 8 to 11: its colour.
-    colour = _colour(shown, entry)
-    if colour is None:
-        return grey(Reason.STATUS_STALE)
-    if colour is Colour.RED:
-        return Decision(colour=colour, verdict=Verdict.REFUSE, reason=Reason.COLOUR_RED)
-    if colour is Colour.YELLOW:
-        return Decision(colour=colour, verdict=rules.yellow, reason=Reason.COLOUR_YELLOW)
-    if colour is Colour.NOTICE and rules.notice is not Verdict.ADMIT:
-        return Decision(colour=colour, verdict=rules.notice, reason=Reason.NOTICE)
-    # 12 to 14: this visit.
-    if used:
-        return grey(Reason.ALREADY_USED)
-    unwell = _unwell(temperature_cc, rules)
-    if unwell is not None:
-        return unwell
-    # 15 and 16.
-    if colour is Colour.NOTICE:
-        return Decision(colour=colour, verdict=rules.notice, reason=Reason.NOTICE)
-    return Decision(colour=Colour.GREEN, verdict=rules.green, reason=Reason.OK)
-
-
-def plausible(temperature_cc: int | None) -> int | None:
-    """A temperature that a person can have; None for any other."""
-    if temperature_cc is None or not TEMPERATURE_MIN_CC <= temperature_cc <= TEMPERATURE_MAX_CC:
-        return None
-    return temperature_cc
+        return decision_on(Facts(refused=shown.reason), rules)
+    facts = Facts(
+        refused=_unfit(shown, rules=rules, clock_trusted=clock_trusted, now_s=now_ms // 1000),
+        colour=_colour(shown, entry),
+        used=used,
+        temperature_cc=temperature_cc,
+    )
+    return decision_on(facts, rules)
 
 
 def is_live(shown: Shown) -> bool:
@@ -197,15 +105,3 @@ def _colour(shown: VerifiedCode | ResolvedCode, entry: ListEntry | None) -> Colo
     if worst is not Colour.RED and claims.status is not None and entry is None:
         return None
     return worst
-
-
-def _unwell(temperature_cc: int | None, rules: Rules) -> Decision | None:
-    """Lines 13 and 14; None when no temperature is asked for, or it is low enough."""
-    if rules.temperature_max_cc is None:
-        return None
-    measured_cc = plausible(temperature_cc)
-    if measured_cc is None:
-        return grey(Reason.THERMOMETER_FAILED)
-    if measured_cc >= rules.temperature_max_cc:
-        return Decision(colour=Colour.YELLOW, verdict=Verdict.HOLD, reason=Reason.TEMPERATURE_HIGH)
-    return None

@@ -31,9 +31,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from device.hardware.ports import DARK, Buzzer, Gate, Lights, LightSignal, Rgb, Tune
-from device.model import Decision
 from protocol.policy import GatePolicy
 from protocol.terms import Colour, Verdict
+from protocol.verdict import Decision
 
 _GREEN: Rgb = (0.0, 1.0, 0.0)
 _YELLOW: Rgb = (1.0, 0.7, 0.0)

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from device.model import Decision, Draft, ListEntry, Refusal, ResolvedCode, Shown
-from device.scan.decide import Rules, decide, is_live, plausible, used_until_ms
+from device.model import Draft, ListEntry, Refusal, ResolvedCode, Shown
+from device.scan.decide import decide, is_live, used_until_ms
 from device.scan.memory import Memory
 from device.scan.record import Lane, draft
 from protocol.codes import StatusRef, VerifiedCode
 from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Scheme, Verdict
+from protocol.verdict import Decision, Rules, plausible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device.model import Decision, Decoded, Frame, Refusal, Shown, grey
+from device.model import Decoded, Frame, Refusal, Shown
 from device.scan.capture import Mailbox
-from device.scan.decide import out_of_service, rules_of
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
 from device.scan.judge import Judge, Judged, LookUp, Moment
@@ -37,6 +36,7 @@ from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Scheme, Verdict
 from protocol.trust import TrustBundle
+from protocol.verdict import Decision, grey, out_of_service, rules_of
 
 TAKE_S = 0.5
 """How often the loop looks whether it should stop while there are no frames."""

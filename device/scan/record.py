@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from device.model import Decision, Draft, Refusal, ResolvedCode, Shown, StorageError, grey
+from device.model import Draft, Refusal, ResolvedCode, Shown, StorageError
 from protocol.checkin import Evidence
 from protocol.codes import Claims, VerifiedCode
 from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Scheme, Verdict
+from protocol.verdict import Decision, grey
 
 Commit = Callable[[Draft, int | None], int]
 """Seals a draft and commits it to disk, and remembers its code as used until the given ms. Gives the sequence number.

@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass
 
-from device.model import Decision, Frame
-from device.scan.decide import Rules, decide
+from device.model import Frame
+from device.scan.decide import decide
 from device.scan.decode import DecoderProcess
 from device.scan.verify import verify_text
 from protocol.codes import is_code
 from protocol.trust import TrustBundle
+from protocol.verdict import Decision, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hub.cli.output import Commands, add_config, config_of, on_store, operator, write_line
 from hub.config import Console, HubConfig
@@ -14,6 +15,9 @@ from hub.store.ports import Store
 from hub.store.sqlite import open_store
 from protocol.errors import ProtocolError
 from protocol.keys import decode_key
+
+if TYPE_CHECKING:
+    from hub.console.site import Enrolling
 
 
 def add_commands(commands: Commands) -> None:
@@ -39,12 +43,14 @@ def _run(args: argparse.Namespace) -> int:
 
     config = config_of(args)
     console = _console_of(config, args.config)
+    enrolling = _enrolling_of(config)
     log_as_json()
     try:
         return asyncio.run(
             serve(
                 console,
                 open_store=lambda: open_store(config.database, check=False),
+                enrolling=enrolling,
                 root=decode_key(read_key_file(config.keys.root)),
                 watched=args.watched,
             )
@@ -66,6 +72,16 @@ async def _link(store: Store, args: argparse.Namespace) -> None:
     site = site_of(_console_of(config_of(args), args.config), store=store)
     token = await site.door.invite(args.account, who=who.who)
     write_line(f"{site.url}/welcome/{token}")
+
+
+def _enrolling_of(config: HubConfig) -> "Enrolling | None":
+    """What provisioning codes say; of the authority only its certificate is read. Raises RegistryError."""
+    from hub.console.site import Enrolling
+    from hub.registry.authority import key_hash_of
+
+    if config.ca is None or config.enrolment is None:
+        return None
+    return Enrolling(url=config.enrolment.url, ca_hash=key_hash_of(config.ca.cert))
 
 
 def _console_of(config: HubConfig, path: Path) -> Console:

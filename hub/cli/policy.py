@@ -68,7 +68,7 @@ async def _history(store: Store, args: argparse.Namespace) -> None:
     await _require_place(store, args.place)
     found = await store.policy_history(args.place, limit=_HISTORY)
     # With each version, only what it changed: the one before it is needed too.
-    rows = [_row(policy, older) for policy, older in zip(found, [*found[1:], None], strict=True)]
+    rows = [_row(policy, older) for policy, older in zip(found, [*found[1:], None], strict=False)]
     if args.json:
         write_json(rows)
     else:

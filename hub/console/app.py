@@ -18,7 +18,9 @@ from hub.console.errors import ConflictError, ConsoleError, InvalidError, NotFou
 from hub.console.site import Site
 from hub.console.web.asking import as_json, signed_in
 from hub.console.web.headers import Headers, Limits
+from hub.console.web.pace import Paced
 from hub.console.web.render import page
+from hub.console.web.routes import API
 from hub.registry.checks import RegistryError
 from hub.store.errors import RegistryConflictError, StoreError
 
@@ -28,17 +30,22 @@ _VERSION: Final = "1"
 
 def console_app(site: Site) -> Headers:
     """The console of a site."""
+    return Headers(Paced(Limits(routed(site)), pace=site.pace), https=site.https)
+
+
+def routed(site: Site) -> FastAPI:
+    """Its routes alone."""
     app = FastAPI(
         title="Gatelight",
         version=_VERSION,
         summary="The open API of a Gatelight hub.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
     )
     app.state.site = site
     for router in api.ROUTERS:
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix=API)
     for router in pages.ROUTERS:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("hub.console") / "static")), name="static")
@@ -47,7 +54,7 @@ def console_app(site: Site) -> Headers:
     app.add_exception_handler(StoreError, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _refused)
-    return Headers(Limits(app), https=site.https)
+    return app
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -76,6 +83,8 @@ def _told(error: Exception) -> ConsoleError:
             return InvalidError("malformed", str(error))
         case HTTPException() if error.status_code == NotFoundError.status:
             return NotFoundError()
+        case HTTPException() if error.status_code == ConsoleError.status:
+            return InvalidError("malformed", "The request cannot be read.")
         case HTTPException():
             told = ConsoleError("bad_request", str(error.detail))
             told.status = error.status_code

@@ -6,10 +6,12 @@ ConsoleError                one sentence, a stable reason, and the field it is a
 ├── NotFoundError      404
 ├── ConflictError      409   what is there does not allow it
 ├── InvalidError       422   a value cannot be accepted; `where` names its field
+│   └── FieldsError          several of them, a sentence for each
 ├── TooManyError       429   with the seconds to wait
 └── UnavailableError   503   the hub, or the platform behind it, cannot do it now
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 
@@ -57,6 +59,14 @@ class InvalidError(ConsoleError):
     """A value cannot be accepted."""
 
     status = 422
+
+
+class FieldsError(InvalidError):
+    """Some values cannot be accepted: a sentence for each, by its field's name."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("fields", "Some fields are not right yet.", where=next(iter(fields)))
+        self.fields: Final = dict(fields)
 
 
 class TooManyError(ConsoleError):

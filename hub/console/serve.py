@@ -14,10 +14,10 @@ import uvicorn
 from hub.config import Console
 from hub.console.accounts.door import Door
 from hub.console.accounts.passwords import Passwords
-from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, Throttle
+from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, FREE_SLIP, Throttle
 from hub.console.app import console_app
 from hub.console.errands import Errands
-from hub.console.site import Site
+from hub.console.site import Enrolling, Site
 from hub.console.web.words import Words
 from hub.startup import now_ms
 from hub.store.errors import StoreError
@@ -43,13 +43,19 @@ class _Server(uvicorn.Server):
 
 
 def site_of(
-    console: Console, *, store: Store, root: VerifyKey | None = None, clock_ms: Callable[[], int] = now_ms
+    console: Console,
+    *,
+    store: Store,
+    enrolling: Enrolling | None = None,
+    root: VerifyKey | None = None,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> Site:
     """What the routes of a console work with."""
     return Site(
         name=console.name,
         url=console.url,
         timezone=console.timezone,
+        alerts_to_loopback=console.alerts_to_loopback,
         store=store,
         door=Door(
             store=store,
@@ -60,12 +66,21 @@ def site_of(
         ),
         errands=Errands(store=store, now_ms=clock_ms),
         words=Words(),
+        slips=Throttle(now_s=time.monotonic, free=FREE_SLIP),
+        enrolling=enrolling,
         now_ms=clock_ms,
         root=root,
     )
 
 
-async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]], root: VerifyKey, watched: bool) -> int:
+async def serve(
+    console: Console,
+    *,
+    open_store: Callable[[], Awaitable[Store]],
+    enrolling: Enrolling | None,
+    root: VerifyKey,
+    watched: bool,
+) -> int:
     """Serve until a signal comes, or, when `watched`, until whoever started us is gone. Returns the exit code.
 
     Raises:
@@ -74,7 +89,7 @@ async def serve(console: Console, *, open_store: Callable[[], Awaitable[Store]],
     """
     store = await open_store()
     try:
-        app = console_app(site_of(console, store=store, root=root))
+        app = console_app(site_of(console, store=store, enrolling=enrolling, root=root))
         server = _Server(
             uvicorn.Config(
                 app,

@@ -10,7 +10,8 @@ from hub.model import DeviceChange, DeviceState, Gap, MinuteCount, QuarantineEnt
 from hub.store.ports import IngestCommit
 from protocol.checkin import SealedCheckIn
 
-CountRows = Callable[[Sequence[SealedCheckIn]], tuple[MinuteCount, ...]]
+CountRows = Callable[[Sequence[SealedCheckIn], int], tuple[MinuteCount, ...]]
+"""(rows, received_ms) -> counts."""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class MicroBatch:
             received_ms=received_ms,
             rows=tuple(self.rows),
             heads=tuple(spool.take_change() for spool in self.moved.values()),
-            counts=count(self.rows),
+            counts=count(self.rows, received_ms),
             quarantine=tuple(self.quarantine),
             gaps=tuple(self.gaps),
             device_changes=tuple(self.changes),

@@ -167,6 +167,17 @@ def load_authority(*, cert: Path, key: Path, days: int, now_ms: int) -> Authorit
     return Authority(certificate=certificate, key=private, days=days)
 
 
+def key_hash_of(cert: Path) -> bytes:
+    """An authority's certificate alone -> what provisioning codes pin. Raises RegistryError."""
+    try:
+        public = x509.load_pem_x509_certificate(read_key_file(cert)).public_key()
+    except ValueError as error:
+        raise RegistryError(f"{cert}: no certificate: {error}") from error
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise RegistryError(f"{cert}: the certificate of another kind of key")
+    return key_digest(public)
+
+
 def private_pem(private: ec.EllipticCurvePrivateKey) -> bytes:
     """A private key as its file holds it."""
     return private.private_bytes(

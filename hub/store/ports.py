@@ -9,7 +9,12 @@
     EnrolStore      enrolment, keys and certificates of devices                 enrol_ports.py
     TrustStore      what flows to the gates                                     trust_ports.py
     ConsoleStore    accounts, sessions, the audit log page by page              console_ports.py
+    PlaceStore      place codes, applications for them, a place's day           place_ports.py
     ErrandStore     what the console's process asks of the hub's                errand_ports.py
+    RegisterStore   rows by place and time, slips, counts, deletion             register_ports.py
+    TraceStore      what the platform asks about the past                       trace_ports.py
+    LiveStore       newest rows, counts that last, alerts and who is told        live_ports.py
+    FleetStore      how devices fare, and what is known of one of them          fleet_ports.py
     DeskStore       visits registered at a desk, sealed                         desk_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
@@ -45,6 +50,11 @@ from hub.store.console_ports import ConsoleStore
 from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
+from hub.store.fleet_ports import FleetStore
+from hub.store.live_ports import LiveStore
+from hub.store.place_ports import PlaceStore
+from hub.store.register_ports import RegisterStore
+from hub.store.trace_ports import TraceStore
 from hub.store.trust_ports import TrustStore
 from protocol.checkin import SealedCheckIn
 from protocol.limits import INT64_MAX
@@ -241,7 +251,7 @@ class ReportStore(Protocol):
     def export(self, *, place_id: str | None, from_ms: int, to_ms: int, personal: bool) -> AsyncIterator[StoredCheckIn]:
         """Rows with `from_ms <= at_ms < to_ms`, in order of arrival, in bounded memory.
 
-        Reads every row that was stored when it began: there is no index, because each would slow every commit.
+        Of what was stored when it began it reads the spans that may hold that time (`RegisterStore.spans`).
         """
 
 
@@ -254,6 +264,11 @@ class Store(
     TrustStore,
     ConsoleStore,
     ErrandStore,
+    PlaceStore,
+    RegisterStore,
+    TraceStore,
+    LiveStore,
+    FleetStore,
     DeskStore,
     Protocol,
 ):

@@ -5,6 +5,7 @@
     commands ──────────┘                       roster.py      devices and their keys, fresh within 0.2 s
     resolve, clockhint ────────> broker        refusals.py    what was not believed, for the audit log
     announce ──> platform      access ──> broker
+    traces ────> platform                      asking.py      whether a question of the platform's is answered
 
 Each part is a small class with a `run`, and knows nobody but the ports.
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from hub.model import AuditEntry
 from hub.registry.changes import Operator
 from hub.registry.checks import REASON_CHARS, RegistryError, checked_device_id, checked_id, checked_line
+from hub.store.errors import RegistryConflictError
 from hub.store.trust_ports import ClosedBy, Closing, CommandRow, PolicyVersion
 from hub.trust.rules import Rules
 from protocol.command import ARGUMENTS, Command, CommandName, seal_command
@@ -61,9 +62,23 @@ async def policy_of(store: ChangeStore, place_id: str) -> PolicyVersion:
 
 
 async def set_policy(
-    store: ChangeStore, *, operator: Operator, place_id: str, changes: Mapping[str, str], note: str = ""
+    store: ChangeStore,
+    *,
+    operator: Operator,
+    place_id: str,
+    changes: Mapping[str, str],
+    note: str = "",
+    expected: int | None = None,
 ) -> PolicyVersion:
     """Change some rules of a place; the others stay as they are.
+
+    Args:
+        store: where.
+        operator: who.
+        place_id: the place.
+        changes: rules as they are typed.
+        note: why.
+        expected: the version that the operator has seen; None: whichever is in force.
 
     Raises:
         RegistryError: nothing is to be changed, or to a value that gates would refuse.
@@ -71,14 +86,20 @@ async def set_policy(
     """
     if not changes:
         raise RegistryError("policy: name at least one rule to change")
-    before = await policy_of(store, place_id)
+    before = await _before(store, place_id, expected)
     rules = Rules.from_json(before.rules).changed(changes)
     what = ", ".join(f"{key} {value}" for key, value in changes.items())
     return await _add_policy(store, operator=operator, before=before, rules=rules, note=note, what=what)
 
 
 async def revert_policy(
-    store: ChangeStore, *, operator: Operator, place_id: str, to_version: int, note: str = ""
+    store: ChangeStore,
+    *,
+    operator: Operator,
+    place_id: str,
+    to_version: int,
+    note: str = "",
+    expected: int | None = None,
 ) -> PolicyVersion:
     """A new version with the rules of an older one.
 
@@ -86,12 +107,22 @@ async def revert_policy(
         RegistryError: there is no such version, or gates of today would refuse it.
         RegistryConflictError: as `set_policy`.
     """
-    before = await policy_of(store, place_id)
+    before = await _before(store, place_id, expected)
     for old in await store.policy_history(place_id, limit=_HISTORY_MAX):
         if old.version == to_version:
             rules, what = Rules.from_json(old.rules), f"as version {to_version}"
             return await _add_policy(store, operator=operator, before=before, rules=rules, note=note, what=what)
     raise RegistryError(f"policy: place {place_id} never had version {to_version}")
+
+
+async def _before(store: ChangeStore, place_id: str, expected: int | None) -> PolicyVersion:
+    """The version in force, if it is the one that was seen."""
+    before = await policy_of(store, place_id)
+    if expected is not None and before.version != expected:
+        raise RegistryConflictError(
+            f"{before.who or 'somebody'} has published version {before.version} of the policy of {place_id} meanwhile"
+        )
+    return before
 
 
 async def close_place(store: ChangeStore, *, operator: Operator, place_id: str, reason: str) -> bool:

@@ -8,7 +8,9 @@ from typing import Final, Protocol
 
 from hub.health import Health as HubHealth
 from hub.store.errors import StoreError
+from hub.store.fleet_ports import SLOT_MS, SLOTS_KEPT, DeviceHealth, DeviceSample
 from hub.store.trust_ports import DeviceSeen
+from hub.trust.fares import Fares
 from hub.trust.ports import Clock
 from hub.trust.refusals import Refusals
 from protocol.health import Health
@@ -28,6 +30,11 @@ class SeenStore(Protocol):
     async def keep_seen(self, seen: tuple[DeviceSeen, ...]) -> None:
         """Put these in the place of what was known."""
 
+    async def keep_fares(
+        self, healths: tuple[DeviceHealth, ...], samples: tuple[DeviceSample, ...], *, forget_before_slot: int
+    ) -> None:
+        """Put healths in the place of older ones, add samples, and erase older ones."""
+
 
 class Fleet:
     """Tell it what devices say, registered ones only; `run` it in a task."""
@@ -38,6 +45,7 @@ class Fleet:
         self._presences: dict[bytes, DevicePresence] = {}
         self._healths: dict[bytes, Health] = {}
         self._kept: dict[bytes, DeviceSeen] = {}
+        self._fares = Fares()
 
     @property
     def seen(self) -> Mapping[bytes, DeviceSeen]:
@@ -85,6 +93,9 @@ class Fleet:
         self._healths[device] = health
         last = self._seen.get(device)
         if last is not None:
+            presence = self._presences.get(device)
+            lists = len(presence.lists) if presence is not None else 0
+            self._fares.heard(device, health, lists=lists, now_ms=self._now_ms())
             self._seen[device] = replace(
                 last,
                 seen_ms=self._now_ms(),
@@ -127,6 +138,12 @@ class Fleet:
         if due:
             await self._store.keep_seen(tuple(due))
             self._kept.update((seen.device_id, seen) for seen in due)
+        now_ms = self._now_ms()
+        healths, samples = self._fares.due(), self._fares.samples(now_ms=now_ms)
+        if healths or samples:
+            await self._store.keep_fares(healths, samples, forget_before_slot=now_ms // SLOT_MS - SLOTS_KEPT)
+            self._fares.kept(healths)
+            self._fares.sampled(samples)
 
     @staticmethod
     def _left(kept: DeviceSeen, seen: DeviceSeen) -> bool:

@@ -3,6 +3,7 @@
     stream opens ── trust, list of lists, places are fetched; every list is due
     delta        ── verified, published live, then its version; its list is due 1 s later, at most every 2 s
     heartbeat    ── verified, published live
+    trace        ── whoever answers the platform's questions is woken
     list, trust, place, reset ── fetched again, or written down
 
 An event counts as taken only when its work is done: after a failure the platform is asked for it again.
@@ -14,6 +15,7 @@ import binascii
 import json
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from hub.broker.backoff import pause_s
@@ -57,10 +59,12 @@ class Follow:
         health: Health,
         metrics: Metrics,
         now_ms: Clock,
+        on_trace: Callable[[], None],
     ) -> None:
         self._source, self._board, self._bundle, self._lists = source, board, bundle, lists
         self._fetch, self._places, self._keeping, self._refusals = fetch, places, keeping, refusals
         self._health, self._metrics, self._now_ms = health, metrics, now_ms
+        self._on_trace = on_trace
         self._last_id = ""
         self._complete = False
         self._trust_due = False
@@ -119,6 +123,8 @@ class Follow:
             case "place":
                 place, closed = _read_place(event.data)
                 await self._places.mark(place, closed=closed)
+            case "trace":
+                self._on_trace()
             case "reset":
                 self._complete = False
                 await self._fetch_everything()
@@ -161,6 +167,7 @@ class Follow:
             await self._places.replace(await self._source.closed_places())
         except ProtocolError as error:
             self._refusals.refused("closed places", error)
+        self._on_trace()
         self._complete = True
 
     async def _fetch_trust(self) -> None:

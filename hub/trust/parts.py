@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hub.health import Health, Metrics
 from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
+from hub.store.fleet_ports import FleetStore
 from hub.store.ports import RegistryStore
+from hub.store.trace_ports import TraceStore
 from hub.store.trust_ports import TrustStore
 from hub.trust.announce import Announce
 from hub.trust.bundle import Bundle
@@ -27,12 +29,19 @@ from hub.trust.refusals import Refusals
 from hub.trust.resolve import Resolve
 from hub.trust.roster import Roster
 from hub.trust.shelf import Shelf
+from hub.trust.traces import Traces, TraceSource
 from protocol.keys import SigningKey, VerifyKey
 from protocol.trust import TrustBundle
 
+_HOUR_MS: Final = 3_600_000
 
-class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, Protocol):
-    """The four ports that are used here."""
+
+class Store(RegistryStore, EnrolStore, TrustStore, DeskStore, FleetStore, TraceStore, Protocol):
+    """The six ports that are used here."""
+
+
+class Platform(Source, TraceSource, Protocol):
+    """The platform's whole API, but for check-ins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +70,11 @@ class Parts:
 def build(
     *,
     store: Store,
-    source: Source,
+    source: Platform,
     publisher: Publisher,
     key: SigningKey,
+    hub: bytes,
+    personal_h: int,
     root: VerifyKey,
     bundle: bytes,
     on_trust: Callable[[TrustBundle], None],
@@ -100,6 +111,18 @@ def build(
         health=health,
         now_ms=now_ms,
     )
+    traces = Traces(
+        source=source,
+        store=store,
+        trust=lambda: trust.current,
+        key=key,
+        hub=hub,
+        kept_ms=personal_h * _HOUR_MS,
+        refusals=refusals,
+        health=health,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
     follow = Follow(
         source=source,
         board=shelf,
@@ -112,6 +135,7 @@ def build(
         health=health,
         metrics=metrics,
         now_ms=now_ms,
+        on_trace=traces.wake,
     )
     policies = Policies(
         store=store,
@@ -171,6 +195,7 @@ def build(
         "commands": commands.run,
         "announce": announce.run,
         "resolve": resolve.run,
+        "traces": traces.run,
         "desk": desk.run,
     }
     return Parts(

@@ -13,7 +13,8 @@ from hub.trust.ports import ClosedPlace, PlatformError, PlatformRefusedError, Pl
 from hub.trust.sse import Event, SseReader, StreamError
 from protocol import cbor
 from protocol.errors import ProtocolError
-from protocol.limits import DESK_ANSWER_BYTES, RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES, URI_CHARS
+from protocol.limits import DESK_ANSWER_BYTES, RESOLVED_BYTES, STATUS_LIST_BYTES, TRACES_BYTES, TRUST_BYTES, URI_CHARS
+from protocol.trace import encode_traces
 
 # Loops wait for an answer between two beats, which must come within 30 s.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=20.0, sock_connect=10.0)
@@ -23,9 +24,10 @@ _RESOLVE_S: Final = 0.7  # The gate waits 800 ms; the rest is for the broker, th
 _DESK_S: Final = 4.0  # People at a desk wait no longer for a machine; what is kept goes later.
 _LIST_OF_LISTS_BYTES: Final = 128 * 1024  # 64 addresses of the longest take half of it.
 _PLACES_BYTES: Final = 1024 * 1024  # Ten thousand places with a sentence each.
+_PLACE_ANSWER_BYTES: Final = 8 * 1024
 _ERROR_BYTES: Final = 1024
 _HEADERS: Final = {"Accept-Encoding": "identity"}
-_OK, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
+_OK, _NO_CONTENT, _NOT_MODIFIED, _NOT_FOUND, _GONE = 200, 204, 304, 404, 410
 _REFUSED: Final = frozenset({400, 409, 413, 415, 422})  # About the content; the other 4xx are about us and may pass.
 
 
@@ -118,6 +120,29 @@ class HttpsSource:
         """Tell which key a device signs with."""
         path = f"/v1/device-keys/{kid.hex()}"
         status, body = await self._ask("PUT", path, limit=_ERROR_BYTES, data=sealed)
+        _expect(status, _NO_CONTENT, body)
+
+    async def place_request(self, request_id: bytes, sealed: bytes) -> bytes:
+        """Ask for a place code -> the platform's answer, JSON."""
+        path = f"/v1/place-requests/{request_id.hex()}"
+        status, body = await self._ask("PUT", path, limit=_PLACE_ANSWER_BYTES, data=sealed)
+        _expect(status, _OK, body)
+        return body
+
+    async def traces(self) -> bytes:
+        """The queries that wait for this hub; none at a platform of before there were any."""
+        status, body = await self._ask("GET", "/v1/traces", limit=TRACES_BYTES)
+        if status == _NOT_FOUND:
+            return encode_traces(())
+        _expect(status, _OK, body)
+        return body
+
+    async def answer_trace(self, query_id: bytes, sealed: bytes) -> None:
+        """One page of an answer."""
+        path = f"/v1/traces/{query_id.hex()}/answer"
+        status, body = await self._ask("POST", path, limit=_ERROR_BYTES, data=sealed)
+        if status in {_NOT_FOUND, _GONE}:
+            raise PlatformRefusedError(f"{path}: nobody waits for it")
         _expect(status, _NO_CONTENT, body)
 
     async def close(self) -> None:

@@ -22,12 +22,14 @@ from protocol.vectors.make_enrol import (
     make_renewals,
 )
 from protocol.vectors.make_gate import make_policies, make_time_hints, make_used
+from protocol.vectors.make_places import make_applicants, make_place_codes, make_place_requests
 from protocol.vectors.make_platform import make_batch_receipts, make_batches
 from protocol.vectors.make_provisioning import make_provisioning
 from protocol.vectors.make_receipts import make_messages, make_receipts
 from protocol.vectors.make_resolve import make_id_numbers, make_queries, make_resolved
 from protocol.vectors.make_small import make_health, make_keys, make_presence, make_terms, make_topics
 from protocol.vectors.make_status import make_status_lists
+from protocol.vectors.make_trace import make_trace_answers, make_traces
 from protocol.vectors.make_trust import make_trust
 
 FOLDER = Path(__file__).parent
@@ -60,6 +62,11 @@ ABOUT = {
     "desk-questions": "What a desk asks, sealed: hex -> fields. Open with private_hex.",
     "desk-answers": "Answers to a desk: hex -> what the hub reads, and what the browser reads. Keys as for resolved.",
     "id-numbers": "Texts -> whether they are resident identity numbers.",
+    "traces": "Trace queries: hex -> fields, for one hub. trusted_keys have the use trace.",
+    "trace-answers": "The hub's answers to traces: hex -> fields. Verify with key.",
+    "place-codes": "Texts of place codes: text -> fields. trusted_keys have the use place.",
+    "place-requests": "What a hub asks about place codes: hex -> fields. Verify with key.",
+    "applicants": "Sealed applicants of place requests: hex -> fields. Open with private_hex, for the request id.",
     "used": "A code was used at another gate: hex -> fields.",
     "time-hints": "The hub's clock: hex -> fields, for one session of one device. Keys as for policies.",
     "presence": "Retained presence of hub and device: hex -> fields.",
@@ -98,6 +105,11 @@ def build() -> dict[str, str]:
         "desk-questions": make_desk_questions(),
         "desk-answers": make_desk_answers(),
         "id-numbers": make_id_numbers(),
+        "traces": make_traces(),
+        "trace-answers": make_trace_answers(),
+        "place-codes": make_place_codes(),
+        "place-requests": make_place_requests(),
+        "applicants": make_applicants(),
         "used": make_used(),
         "time-hints": make_time_hints(),
         "presence": make_presence(),

@@ -8,12 +8,12 @@ from typing import Any
 from protocol import limits, topics
 from protocol.command import CommandName
 from protocol.enrolment import EnrolmentState
-from protocol.health import ClockSource, Health, State, encode_health
+from protocol.health import ClockSource, Health, State, Supply, encode_health
 from protocol.keys import EDDSA, VerifyKey, encode_key
 from protocol.presence import DevicePresence, HubPresence, encode_device_presence, encode_hub_presence
 from protocol.reasons import GREY_REASONS, SENTENCES
 from protocol.statuslist import list_id
-from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
+from protocol.terms import CertificateKind, Clock, Colour, Direction, Kind, PlaceKind, Scheme, Verdict
 from protocol.trust import KeyUse
 from protocol.vectors.make_checkins import AT_MS, DEVICE, EPOCH
 from protocol.vectors.make_status import URI
@@ -143,6 +143,13 @@ def make_health() -> list[Vector]:
         enabled=False,
         refused=3,
         provisioning=1,
+        decoded=89_900,
+        decode_total_us=81_000_000,
+        unsent_s=75,
+        board_cc=5_512,
+        supply=Supply.WAS_LOW,
+        disk_free_mib=21_504,
+        disk_mib=29_184,
     )
     bad: list[tuple[str, str, bytes, str]] = [
         ("state-three", "a state that does not exist", with_pairs(data, {2: 3}), "malformed"),
@@ -152,11 +159,15 @@ def make_health() -> list[Vector]:
         ("clock-source-four", "a source that does not exist", with_pairs(data, {14: 4}), "malformed"),
         ("enabled-one", "1 is not true", with_pairs(data, {16: 1}), "malformed"),
         ("unknown-low-key", "unknown key 19", with_pairs(data, {19: 0}), "malformed"),
-        ("too-long", "more than 1,024 bytes", with_pairs(data, {65: bytes(1024)}), "limit"),
+        ("supply-three", "a supply that does not exist", with_pairs(data, {69: 3}), "malformed"),
+        ("board-molten", "a board of 150.01 °C", with_pairs(data, {68: 15_001}), "malformed"),
+        ("disk-negative", "a negative size", with_pairs(data, {71: -1}), "malformed"),
+        ("too-long", "more than 1,024 bytes", with_pairs(data, {99: bytes(1024)}), "limit"),
     ]
     return [
         accepted("in-service", "a gate that does its work", {"hex": data.hex()}, plain(health)),
         accepted("full", "with every field", {"hex": encode_health(full).hex()}, plain(full)),
+        accepted("later", "key 72 is a later version's", {"hex": with_pairs(data, {72: 1}).hex()}, plain(health)),
         *(refused(name, shows, {"hex": sealed.hex()}, reason) for name, shows, sealed, reason in bad),
     ]
 
@@ -221,7 +232,9 @@ def make_topics() -> list[Vector]:
 
 def make_terms() -> dict[str, Any]:
     """Every number that has a name, the sentences of reasons, and the limits."""
-    kinds: tuple[type[IntEnum], ...] = (Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, EnrolmentState)
+    kinds: tuple[type[IntEnum], ...] = (
+        Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, EnrolmentState, PlaceKind, CertificateKind
+    )  # fmt: skip
     return {
         **{_snake(kind.__name__): {member.name.lower(): member.value for member in kind} for kind in kinds},
         "reason": [

@@ -11,6 +11,7 @@ from protocol.vectors.plain import plain
 from protocol.vectors.raw import Vector, accepted, filler, refused, sign1, signer, steps, with_pairs
 
 _START_S, _END_S = 1_795_305_600, 1_826_841_600
+_LATER_USE = 200
 _RESOLVER = nacl.bindings.crypto_scalarmult_base(filler("resolver", 32))
 
 
@@ -41,7 +42,17 @@ def make_trust() -> list[Vector]:
         ("name-empty", "an issuer without a name", {4: [first | {1: ""}]}),
         ("name-long", "a name of 33 characters", {4: [first | {1: "n" * 33}]}),
         ("uses-empty", "a key for nothing", {4: [first | {3: [_key("issuer", [])]}]}),
-        ("uses-unknown", "a use that does not exist", {4: [first | {3: [_key("issuer", [5])]}]}),
+        ("uses-zero", "uses count from 1", {4: [first | {3: [_key("issuer", [0, 1])]}]}),
+        (
+            "uses-text",
+            "a use as a text",
+            {4: [first | {3: [{1: signer("issuer").public.cose_key, 2: _START_S, 3: _END_S, 4: ["code"]}]}]},
+        ),
+        (
+            "later-uses-descending",
+            "uses of a later version out of order",
+            {4: [first | {3: [_key("issuer", [1, 200, 100])]}]},
+        ),
         ("uses-twice", "a use twice", {4: [first | {3: [_key("issuer", [1, 1])]}]}),
         ("uses-descending", "uses out of order", {4: [first | {3: [_key("issuer", [2, 1])]}]}),
         ("key-twice", "one key under two issuers", {4: [first, first | {1: "other"}]}),
@@ -52,6 +63,8 @@ def make_trust() -> list[Vector]:
         ("key-of-small-order", "a public key with which anyone can sign", {4: [first | {3: [small_order]}]}),
         ("unknown-low-key", "unknown key 4 in an issuer", {4: [first | {4: 0}]}),
     ]
+    later = _bundle(later=True)
+    with_later = seal_trust(later, key=signer("root"))
     p521 = {1: {1: 2, -1: 3, -2: bytes(66), -3: bytes(66)}, 2: _START_S, 3: _END_S, 4: [1]}
     bad = [
         *((name, shows, _trust(with_pairs(payload, change)), 7, "malformed") for name, shows, change in fields),
@@ -76,6 +89,19 @@ def make_trust() -> list[Vector]:
             steps=steps(with_resolver, aad=AAD_TRUST),
             look_ups=[*_look_ups(), _look_up("hub", "resolved", _START_S, None)],
         ),
+        accepted(
+            "with-later-uses",
+            "a key for place codes and for a use of a later version, and one for such a use alone: that is passed over",
+            {"hex": with_later.hex(), "root": "root", "current_version": 0},
+            plain(later),
+            steps=steps(with_later, aad=AAD_TRUST),
+            look_ups=[
+                *_look_ups(),
+                _look_up("hub", "place", _START_S, None),
+                _look_up("hub", "resolved", _START_S, "key_use"),
+                _look_up("device", "code", _START_S, "key_use"),
+            ],
+        ),
         *(
             refused(name, shows, {"hex": data.hex(), "root": "root", "current_version": current}, reason)
             for name, shows, data, current, reason in bad
@@ -83,8 +109,8 @@ def make_trust() -> list[Vector]:
     ]
 
 
-def _bundle(resolver: bytes | None = None) -> TrustBundle:
-    def trusted(name: str, *uses: KeyUse) -> TrustedKey:
+def _bundle(resolver: bytes | None = None, *, later: bool = False) -> TrustBundle:
+    def trusted(name: str, *uses: int) -> TrustedKey:
         key = signer(name).public
         return TrustedKey(key=key, uses=frozenset(uses), not_before_s=_START_S, not_after_s=_END_S)
 
@@ -96,6 +122,7 @@ def _bundle(resolver: bytes | None = None) -> TrustBundle:
             trusted("issuer-p256", KeyUse.CODE),
             trusted("platform", KeyUse.BATCH_RECEIPT),
             *((trusted("hub", KeyUse.RESOLVED),) if resolver else ()),
+            *((trusted("hub", KeyUse.PLACE, _LATER_USE), trusted("device", _LATER_USE)) if later else ()),
         ),
     )
     return TrustBundle(

@@ -169,5 +169,7 @@ AADS = {
     "device-key": envelope.AAD_DEVICE_KEY,
     "resolved": envelope.AAD_RESOLVED,
     "time": envelope.AAD_TIME,
+    "place": envelope.AAD_PLACE,
+    "place-request": envelope.AAD_PLACE_REQUEST,
     "desk-answer": envelope.AAD_DESK_ANSWER,
 }

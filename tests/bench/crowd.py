@@ -169,9 +169,9 @@ class Crowd:
             heads.append(
                 HeadChange(device_id=gate.device, epoch=gate.epoch, was_seq=was_seq, seq=gate.seq, hash=gate.hash)
             )
-        return IngestCommit(
-            received_ms=made[-1].checkin.at_ms, rows=tuple(made), heads=tuple(heads), counts=aggregate(made)
-        )
+        received_ms = made[-1].checkin.at_ms
+        counts = aggregate(made, received_ms)
+        return IngestCommit(received_ms=received_ms, rows=tuple(made), heads=tuple(heads), counts=counts)
 
 
 def some_old(database: Path, *, count: int) -> list[Old]:

@@ -16,7 +16,7 @@ from result import Result, Row
 from rig import BUNDLE, KEY, NOW_S, SIZE, Rig, append, code_text, frames, opened_spool, read_bare
 
 from device.model import Draft, Frame
-from device.scan.decide import Rules, decide
+from device.scan.decide import decide
 from device.scan.decode import DecoderProcess
 from device.scan.verify import verify_text
 from hub.ingest.judge import Standing, judge
@@ -26,6 +26,7 @@ from protocol.checkin import GENESIS, CheckIn, Evidence, encode_message, hash_of
 from protocol.codes import parse_text, verify
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
+from protocol.verdict import Rules
 
 
 def draft() -> Draft:

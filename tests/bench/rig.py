@@ -15,7 +15,7 @@ from device.hardware.sim.journal import Journal
 from device.hardware.sim.lights import SimLights
 from device.hardware.sim.looks import TYPICAL, Look
 from device.hardware.sim.render import render_code
-from device.model import Decision, Draft
+from device.model import Draft
 from device.scan.capture import Mailbox
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
@@ -30,6 +30,7 @@ from protocol.keys import Ed25519SigningKey
 from protocol.policy import GatePolicy
 from protocol.terms import Colour
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey
+from protocol.verdict import Decision
 
 NOW_S = int(time.time())
 KEY = Ed25519SigningKey(hashlib.sha256(b"bench").digest())

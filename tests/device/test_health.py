@@ -1,5 +1,5 @@
 from device.health import Figures, Progress, health_of, state_of
-from protocol.health import ClockSource, State, decode_health, encode_health
+from protocol.health import ClockSource, State, Supply, decode_health, encode_health
 
 FIGURES = {
     "spool": 3,
@@ -64,3 +64,21 @@ def test_a_gate_without_a_thermometer_says_nothing_of_it():
 def test_the_state_can_be_asked_for_without_all_the_figures():
     assert state_of(storage_failed=False, reserve_held=True, in_service=True) is State.IN_SERVICE
     assert state_of(storage_failed=True, reserve_held=True, in_service=False) is State.STORAGE_FAILED
+
+
+def test_two_messages_tell_how_long_a_frame_takes_now():
+    before, after = health(decoded=50, decode_us=100_000), health(decoded=60, decode_us=190_000)
+    assert (after.decode_total_us - before.decode_total_us) // (after.decoded - before.decoded) == 9000
+
+
+def test_what_the_board_tells_is_in_it():
+    said = decode_health(
+        encode_health(health(unsent_s=75, board_cc=5512, supply=Supply.WAS_LOW, disk_mib=(21_504, 29_184)))
+    )
+    assert (said.unsent_s, said.board_cc, said.supply) == (75, 5512, Supply.WAS_LOW)
+    assert (said.disk_free_mib, said.disk_mib) == (21_504, 29_184)
+
+
+def test_a_board_that_tells_nothing_is_left_out():
+    said = decode_health(encode_health(health()))
+    assert (said.unsent_s, said.board_cc, said.supply, said.disk_free_mib, said.disk_mib) == (None,) * 5

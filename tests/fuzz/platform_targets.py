@@ -103,6 +103,7 @@ def _follow() -> tuple[Follow, Lists]:
         health=SILENT,
         metrics=SILENT,
         now_ms=lambda: NOW_S * 1000,
+        on_trace=lambda: None,
     )
     return follow, lists
 

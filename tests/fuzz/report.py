@@ -42,8 +42,9 @@ FOUND = """## What was found
 | `hub.cli.slip` | a rule of escape sequences in a device's check-in | written to the operator's terminal | one printable line |
 | `hub.config` | an integer of 5,000 digits | `ValueError` instead of a sentence that names the file | `ConfigError` |
 | `device.send.wire` | a broker's name that DNS cannot have | `UnicodeError` in the uplink's thread | `WireError`: tried again, and logged |
+| `device.enrol.client` | a hub's refusal whose sentence is empty, from whoever answers | an empty reason stood in the log and on the screen | told as a refusal without a reason |
 
-The certificate and the packet id were found by runs, within their first thousands of executions; the others while the
+The certificate, the packet id and the empty refusal were found by runs, within their first thousands of executions; the others while the
 decoders were read to write their targets, which then showed them. Each has a test of its own beside its module, and its
 input is kept.
 """

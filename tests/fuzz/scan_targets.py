@@ -1,7 +1,7 @@
 """Targets of the scan: all that a gate does with what a person may show."""
 
 from device.model import ResolvedCode, Shown
-from device.scan.decide import decide, rules_of, used_until_ms
+from device.scan.decide import decide, used_until_ms
 from device.scan.online import Online
 from device.scan.record import Lane, draft
 from device.scan.sight import Sight, scheme_of
@@ -13,6 +13,7 @@ from protocol.codes import VerifiedCode
 from protocol.errors import ProtocolError
 from protocol.policy import GatePolicy
 from protocol.terms import Direction, Scheme, Verdict
+from protocol.verdict import rules_of
 from tests.fuzz.seeds import claims, payloads, texts
 from tests.fuzz.signed_targets import open_resolved
 from tests.fuzz.stand_ins import ANY_TRUST, UNSIGNED, sealed

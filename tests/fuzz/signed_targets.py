@@ -1,27 +1,33 @@
 """Targets for signed objects: what lies behind the signature, which stand-ins let pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from protocol import (
+    base45,
     batch,
     checkin,
     codes,
     command,
     devicekey,
     enrolment,
+    envelope,
+    placecode,
+    placerequest,
     policy,
     receipt,
     renewal,
     resolve,
     statuslist,
     timehint,
+    trace,
     trust,
 )
 from protocol.envelope import TYP_STATUS_LIST
 from protocol.errors import ProtocolError
 from protocol.statuslist import StatusList, apply_delta
-from tests.fuzz.seeds import claims, payloads
+from tests.fuzz.seeds import LONGEST_BYTES, claims, payloads, vectors
 from tests.fuzz.stand_ins import ANY_KEY, ANY_KEYS, ANY_TRUST, PUBLIC, UNSIGNED, sealed
 from tests.fuzz.target import Target, require, round_trip
 from tests.fuzz.world import DEVICE, NOW_S
@@ -88,6 +94,31 @@ def open_resolved(data: bytes) -> resolve.Resolved:
     )
 
 
+def _open_place_code(data: bytes) -> placecode.PlaceCode:
+    code = placecode.open_place_code(placecode.place_code_text(data), trust=ANY_TRUST, at_s=NOW_S)
+    require(code.name.isprintable(), "a name that could steer what shows it")
+    return code
+
+
+def _place_code_bytes(code: placecode.PlaceCode) -> bytes:
+    return base45.decode(placecode.seal_place_code(code, key=UNSIGNED).removeprefix(placecode.PREFIX))
+
+
+def _place_codes() -> Iterator[bytes]:
+    for vector in vectors("place-codes"):
+        try:
+            data = base45.decode(vector["input"]["text"].removeprefix(placecode.PREFIX))
+            yield envelope.parse(data, what="seed", limit=LONGEST_BYTES).payload
+        except ProtocolError:
+            continue
+
+
+def _applicants() -> Iterator[bytes]:
+    for vector in vectors("applicants"):
+        if "plaintext_hex" in vector:
+            yield bytes.fromhex(vector["plaintext_hex"])
+
+
 def _request(payload: bytes) -> None:
     """Its signature is by the key inside it, so what is read before that is called by itself."""
     request = enrolment._read_request(payload)
@@ -108,7 +139,23 @@ def _open_trust(data: bytes) -> trust.TrustBundle:
     return trust.open_trust(data, root=_Root())  # type: ignore[arg-type]
 
 
-def _behind(name: str, decoder: str, open_: Open, seal, seeds: str, *, bytes_max: int = 256, typ=None) -> Target:
+_ISSUER = SimpleNamespace(keys=(SimpleNamespace(key=_Root()),))
+_TRACERS: Any = SimpleNamespace(find=ANY_TRUST.find, issuer_of=lambda _kid: _ISSUER)
+
+
+def _open_trace(data: bytes) -> trace.TraceQuery:
+    query = trace.read_trace_query(data, trust=_TRACERS)
+    require(query.why.isprintable(), "a case number that steers a terminal")
+    return query
+
+
+def _open_trace_answer(data: bytes) -> trace.TraceAnswer:
+    answer = trace.open_trace_answer(data, key=ANY_KEY)
+    require(len(answer.whole) + len(answer.bare) <= answer.told, "more rows than were told")
+    return answer
+
+
+def _behind(name: str, decoder: str, open_: Open, seal, seeds, *, bytes_max: int = 256, typ=None) -> Target:
     """A target whose input is the payload; the envelope is put around it, and its signature passes."""
 
     def check(payload: bytes) -> None:
@@ -183,6 +230,29 @@ TARGETS = (
         "wipe-proofs",
         bytes_max=192,
     ),
+    _behind(
+        "place-code",
+        "protocol.placecode.open_place_code",
+        _open_place_code,
+        _place_code_bytes,
+        _place_codes,
+    ),
+    _behind(
+        "place-request",
+        "protocol.placerequest.open_place_request",
+        lambda data: placerequest.open_place_request(data, key=ANY_KEY),
+        _with(placerequest.seal_place_request),
+        "place-requests",
+        bytes_max=1024,
+    ),
+    Target(
+        name="applicant",
+        decoder="protocol.placerequest.open_applicant, what was sealed",
+        check=lambda data: require(placerequest._read_applicant(data).phone.isprintable(), "steers a terminal"),
+        refuses=(ProtocolError,),
+        seeds=_applicants,
+        bytes_max=160,
+    ),
     Target(
         name="enrolment-request",
         decoder="protocol.enrolment.open_request, before its signature",
@@ -207,5 +277,14 @@ TARGETS = (
         "device-keys",
     ),
     _behind("resolved", "protocol.resolve.open_resolved", open_resolved, _with(resolve.seal_resolved), "resolved"),
+    _behind("trace-query", "protocol.trace.read_trace_query", _open_trace, _with(trace.seal_trace_query), "traces"),
+    _behind(
+        "trace-answer",
+        "protocol.trace.open_trace_answer",
+        _open_trace_answer,
+        _with(trace.seal_trace_answer),
+        "trace-answers",
+        bytes_max=900,
+    ),
     _behind("time-hint", "protocol.timehint.open_time", _hint, _with(timehint.seal_time), "time-hints", bytes_max=96),
 )

@@ -119,10 +119,13 @@ INSIDE = {
         "read_strings",
         "read_url",
         "read_host",
+        "read_line",
         "read_csr",
         "read_chain",
     ),
     *("read", "read_people", "inflate", "unpack_changes"),
+    *("parse_policy", "parse_trust"),  # The readers of `policy` and `trust`, for what was verified before.
+    "open_trace_query",  # `read_trace_query`, and then what it was told, judged.
     "open_sealed",  # HPKE's, of a library.
     "open_question",  # Its outside is `desk-sealed`, its inside `desk-question`.
     "open_query",  # Its outside is `query-sealed`, its inside `query`; what is between is HPKE's.

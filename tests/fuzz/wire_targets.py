@@ -19,6 +19,7 @@ from protocol.presence import (
 from protocol.provisioning import PREFIX, is_provisioning, parse_provisioning, provisioning_text
 from protocol.query import _read_query
 from protocol.slip import read_slip, slip_number
+from protocol.trace import decode_traces, encode_traces
 from protocol.used import decode_used, encode_used
 from tests.fuzz.seeds import borrowed, payloads, texts, vectors, wholes
 from tests.fuzz.target import Target, require, round_trip
@@ -247,6 +248,14 @@ TARGETS = (
     ),
     _plain("health", "protocol.health.decode_health", encode_health, decode_health, "health"),
     _plain("used", "protocol.used.decode_used", encode_used, decode_used, "used", bytes_max=128),
+    Target(
+        name="traces",
+        decoder="protocol.trace.decode_traces",
+        check=lambda data: round_trip(decode_traces(data), data, encode=encode_traces, decode=decode_traces),
+        refuses=(ProtocolError,),
+        seeds=lambda: iter((encode_traces(()), encode_traces((bytes(64), bytes(200))))),
+        bytes_max=1024,
+    ),
     _plain("result", "protocol.command.decode_result", encode_result, decode_result, "results", bytes_max=300),
     _plain(
         "enrolment-answer",

@@ -3,6 +3,7 @@
 import pytest
 
 from protocol import (
+    base45,
     batch,
     checkin,
     codes,
@@ -11,12 +12,15 @@ from protocol import (
     devicekey,
     enrolment,
     envelope,
+    placecode,
+    placerequest,
     policy,
     receipt,
     renewal,
     resolve,
     statuslist,
     timehint,
+    trace,
     trust,
 )
 from protocol.desk import Ask
@@ -29,7 +33,12 @@ from protocol.vectors.make_commands import COMMAND, PROOF
 from protocol.vectors.make_desk import FAMILY, FAMILY_ID, TOLD
 from protocol.vectors.make_enrol import DEVICE_KEY, RENEWAL, REQUEST
 from protocol.vectors.make_gate import AT_S, DEVICE, GATE, HINT, PLACE, POLICY, SESSION
+from protocol.vectors.make_places import CODE
+from protocol.vectors.make_places import REQUEST as PLACE_REQUEST
 from protocol.vectors.make_resolve import QUERY, RESOLVED
+from protocol.vectors.make_trace import ANSWER as TRACE_ANSWER
+from protocol.vectors.make_trace import HUB
+from protocol.vectors.make_trace import QUERY as TRACE
 from protocol.vectors.raw import KEYS, header, sign1
 
 KEY = KEYS["device"].key
@@ -92,6 +101,15 @@ OBJECTS = {
                    lambda data: devicekey.open_device_key(data, key=PUBLIC)),
     "resolved": (resolve.seal_resolved(RESOLVED, key=KEY), envelope.AAD_RESOLVED,
                  lambda data: resolve.open_resolved(data, trust=BUNDLE, at_s=AT_S, device=DEVICE, id=QUERY.id)),
+    "trace query": (trace.seal_trace_query(TRACE, key=KEY), envelope.AAD_TRACE,
+                    lambda data: trace.open_trace_query(data, trust=BUNDLE, at_s=AT_S, hub=HUB)),
+    "trace answer": (trace.seal_trace_answer(TRACE_ANSWER, key=KEY), envelope.AAD_TRACE_ANSWER,
+                     lambda data: trace.open_trace_answer(data, key=PUBLIC)),
+    "place code": (base45.decode(placecode.seal_place_code(CODE, key=KEY)[5:]), envelope.AAD_PLACE,
+                   lambda data: placecode.open_place_code(
+                       placecode.place_code_text(data), trust=BUNDLE, at_s=AT_S)),
+    "place request": (placerequest.seal_place_request(PLACE_REQUEST, key=KEY), envelope.AAD_PLACE_REQUEST,
+                      lambda data: placerequest.open_place_request(data, key=PUBLIC)),
     "desk answer": (desk_answer.seal_answer(ANSWER, question=FAMILY, key=KEY), envelope.AAD_DESK_ANSWER,
                     lambda data: desk_answer.open_receipt(data, trust=BUNDLE, at_s=AT_S, id=FAMILY_ID,
                                                           ask=Ask.REGISTRATION)),

@@ -11,7 +11,7 @@ from protocol.command import ARGUMENTS, CommandName
 from protocol.enrolment import EnrolmentState
 from protocol.health import ClockSource, State
 from protocol.reasons import GREY_REASONS, SENTENCES, Reason
-from protocol.terms import Clock, Colour, Direction, Kind, Scheme, Verdict
+from protocol.terms import CertificateKind, Clock, Colour, Direction, Kind, PlaceKind, Scheme, Verdict
 from protocol.trust import KeyUse
 from protocol.vectors import make
 
@@ -56,11 +56,26 @@ def test_every_limit_has_a_docstring_with_its_reason():
 
 
 @pytest.mark.parametrize(
-    "kind", [Colour, Verdict, Direction, Kind, Scheme, Clock, KeyUse, State, ClockSource, EnrolmentState]
+    "kind",
+    [
+        Colour,
+        Verdict,
+        Direction,
+        Kind,
+        Scheme,
+        Clock,
+        KeyUse,
+        State,
+        ClockSource,
+        EnrolmentState,
+        PlaceKind,
+        CertificateKind,
+    ],
 )
 def test_every_number_with_a_name_stands_in_the_spec(kind):
     named = {row[0]: row[1] for row in rows(section("1."))}
     words = {KeyUse: "key use", State: "health state", ClockSource: "clock source", EnrolmentState: "enrolment state"}
+    words |= {PlaceKind: "place kind", CertificateKind: "certificate kind"}
     word = words.get(kind, kind.__name__.lower())
     assert named[word] == ", ".join(f"{member.value} {member.name.lower()}" for member in kind)
 

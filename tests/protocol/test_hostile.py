@@ -27,6 +27,7 @@ from protocol import (
     enrolment,
     envelope,
     health,
+    placerequest,
     policy,
     presence,
     provisioning,
@@ -86,7 +87,7 @@ LISTING = trust.TrustBundle(
             keys=tuple(
                 trust.TrustedKey(
                     key=key,
-                    uses=frozenset({trust.KeyUse.STATUS, trust.KeyUse.RESOLVED}),
+                    uses=frozenset({trust.KeyUse.STATUS, trust.KeyUse.RESOLVED, trust.KeyUse.PLACE}),
                     not_before_s=0,
                     not_after_s=1 << 40,
                 )
@@ -112,6 +113,7 @@ OPEN = {
     "enrolments": enrolment.open_request,
     "renewals": lambda data: renewal.open_renewal(data, key_of=key_of),
     "device-keys": by_named_key(devicekey.open_device_key, 1 << 12),
+    "place-requests": by_named_key(placerequest.open_place_request, 1 << 13),
     "queries": lambda data: resolve.open_query(data, private=RESOLVER),
     "resolved": lambda data: resolve.open_resolved(data, trust=LISTING, at_s=0, device=DEVICE, id=QUERY.id),
     "desk-questions": lambda data: desk.open_question(data, private=RESOLVER),

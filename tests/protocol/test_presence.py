@@ -4,7 +4,7 @@ import pytest
 
 from protocol import cbor
 from protocol.errors import LimitError, MalformedError
-from protocol.health import ClockSource, Health, State, decode_health, encode_health
+from protocol.health import ClockSource, Health, State, Supply, decode_health, encode_health
 from protocol.limits import HEALTH_BYTES, INT64_MAX, PRESENCE_BYTES, PRESENCE_LISTS, TIME_MAX_MS, VERSION_CHARS
 from protocol.presence import (
     DevicePresence,
@@ -70,6 +70,9 @@ def test_a_presence_without_lists_has_the_form_that_it_always_had():
         replace(HEALTH, lists_stale=0, trust_days=0, thermometer_ok=False, enabled=False),
         replace(HEALTH, lists_stale=32, trust_days=INT64_MAX, thermometer_ok=True, enabled=True),
         replace(HEALTH, refused=INT64_MAX, provisioning=0),
+        *(replace(HEALTH, supply=supply) for supply in Supply),
+        replace(HEALTH, decoded=0, decode_total_us=INT64_MAX, unsent_s=0, board_cc=-15_000, disk_free_mib=0),
+        replace(HEALTH, board_cc=15_000, disk_mib=INT64_MAX),
     ],
 )
 def test_health_comes_back(one):
@@ -110,6 +113,13 @@ def test_health_comes_back(one):
         (decode_health, encode_health(HEALTH), {17: -1}, "health.refused"),
         (decode_health, encode_health(HEALTH), {18: True}, "health.provisioning"),
         (decode_health, encode_health(HEALTH), {19: 0}, "health"),
+        (decode_health, encode_health(HEALTH), {65: -1}, "health.decoded"),
+        (decode_health, encode_health(HEALTH), {66: True}, "health.decode_total_us"),
+        (decode_health, encode_health(HEALTH), {67: -1}, "health.unsent_s"),
+        (decode_health, encode_health(HEALTH), {68: 15_001}, "health.board_cc"),
+        (decode_health, encode_health(HEALTH), {69: 3}, "health.supply"),
+        (decode_health, encode_health(HEALTH), {70: b""}, "health.disk_free_mib"),
+        (decode_health, encode_health(HEALTH), {71: "1"}, "health.disk_mib"),
     ],
 )  # fmt: skip
 def test_refusals_name_the_field(read, data, changes, where):
@@ -127,9 +137,9 @@ def test_refusals_name_the_field(read, data, changes, where):
     ],
 )
 def test_length_at_the_limit_and_one_above(read, data, limit):
-    padding = limit - len(data) - len(cbor.encode({65: bytes(900)})) + 901
-    exact = with_pairs(data, {65: bytes(padding)})
+    padding = limit - len(data) - len(cbor.encode({99: bytes(900)})) + 901
+    exact = with_pairs(data, {99: bytes(padding)})
     assert len(exact) == limit
     assert read(exact) == read(data)
     with pytest.raises(LimitError, match=f"{limit + 1} bytes, at most {limit} are allowed"):
-        read(with_pairs(data, {65: bytes(padding + 1)}))
+        read(with_pairs(data, {99: bytes(padding + 1)}))

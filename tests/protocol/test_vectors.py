@@ -22,6 +22,8 @@ from protocol import (
     enrolment,
     health,
     idnumber,
+    placecode,
+    placerequest,
     policy,
     presence,
     provisioning,
@@ -31,6 +33,7 @@ from protocol import (
     statuslist,
     timehint,
     topics,
+    trace,
     trust,
     used,
     words,
@@ -265,6 +268,24 @@ def open_query(given):
     return resolve.open_query(data_of(given), private=private)
 
 
+def open_trace(given):
+    hub = bytes.fromhex(given["hub"])
+    return trace.open_trace_query(
+        data_of(given), trust=trusting(given, trust.KeyUse.TRACE), at_s=given["at_s"], hub=hub
+    )  # fmt: skip
+
+
+def open_place_code(given):
+    return placecode.open_place_code(
+        given["text"], trust=trusting(given, trust.KeyUse.PLACE), at_s=given["at_s"]
+    )  # fmt: skip
+
+
+def open_applicant(given):
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
+    return placerequest.open_applicant(data_of(given), request_id=bytes.fromhex(given["id"]), private=private)
+
+
 def open_desk_question(given):
     return desk.open_question(
         data_of(given), private=X25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_hex"]))
@@ -298,6 +319,11 @@ READ = {
     },
     "queries": open_query,
     "resolved": open_resolved,
+    "traces": open_trace,
+    "trace-answers": lambda given: trace.open_trace_answer(data_of(given), key=PUBLIC[given["key"]]),
+    "place-codes": open_place_code,
+    "place-requests": lambda given: placerequest.open_place_request(data_of(given), key=PUBLIC[given["key"]]),
+    "applicants": open_applicant,
     "desk-questions": open_desk_question,
     "desk-answers": open_desk_answer,
     "used": lambda given: used.decode_used(data_of(given)),
@@ -371,6 +397,8 @@ def verify_elsewhere(key, message, signature):
         "renewals",
         "device-keys",
         "resolved",
+        "place-codes",
+        "place-requests",
         "time-hints",
         "desk-answers",
     ],

@@ -6,7 +6,6 @@ import pytest
 
 from deploy.sandbox.simulator.faults import KINDS
 from deploy.sandbox.simulator.simulate import simulate
-from device.model import Decision
 from device.send.ports import Acknowledged
 from device.send.uplink import Uplink
 from hub.deliver.answer import Receipted
@@ -14,6 +13,7 @@ from hub.deliver.retention import Retention
 from hub.ingest.microbatch import MicroBatch
 from protocol.checkin import hash_of, parse_checkin
 from protocol.terms import Colour, Verdict
+from protocol.verdict import Decision
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 

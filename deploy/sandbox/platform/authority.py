@@ -1,4 +1,4 @@
-"""The stand-in platform's keys: a root, two issuers, the keys for receipts and look-ups, and the trust bundle.
+"""The stand-in platform's keys: a root, two issuers, those for receipts, look-ups, place codes and traces; the bundle.
 
 One issuer signs with Ed25519 and one with ES256, so that a site sees both.
 """
@@ -44,6 +44,8 @@ class Authority:
         self._folder = folder
         self.receipts = read_signing_key(folder / "receipts.signing")
         self.resolved = read_signing_key(folder / "resolved.signing")
+        self.places = read_signing_key(folder / "places.signing")
+        self.tracer = read_signing_key(folder / "tracer.signing")
         # Opens the subjects that `wallet.py` sealed: nobody but the platform has it.
         self.subject_key = (folder / "subject.key").read_bytes()
         self.resolver = X25519PrivateKey.from_private_bytes((folder / "resolver.key").read_bytes())
@@ -53,6 +55,11 @@ class Authority:
     def bundle(self) -> tuple[int, bytes]:
         """(version, signed bytes) of the trust bundle in force."""
         return self._bundle.version, self._bundle_data
+
+    @property
+    def trust(self) -> TrustBundle:
+        """The trust bundle in force."""
+        return self._bundle
 
     def issuer_names(self) -> dict[bytes, str]:
         """Issuer key id -> the issuer's name, for the pages."""
@@ -103,6 +110,8 @@ def create_authority(folder: Path, *, now_s: int) -> None:
     root = read_signing_key(make_signing_key(folder, name="root").signing)
     receipts = read_signing_key(make_signing_key(folder, name="receipts").signing)
     resolved = read_signing_key(make_signing_key(folder, name="resolved").signing)
+    places = read_signing_key(make_signing_key(folder, name="places").signing)
+    tracer = read_signing_key(make_signing_key(folder, name="tracer").signing)
     resolver = X25519PrivateKey.generate()
     write_private(folder / "resolver.key", resolver.private_bytes_raw())
     write_private(folder / "subject.key", os.urandom(32))
@@ -115,6 +124,8 @@ def create_authority(folder: Path, *, now_s: int) -> None:
             keys += [
                 TrustedKey(key=receipts.public, uses=frozenset({KeyUse.BATCH_RECEIPT}), **window),
                 TrustedKey(key=resolved.public, uses=frozenset({KeyUse.RESOLVED}), **window),
+                TrustedKey(key=places.public, uses=frozenset({KeyUse.PLACE}), **window),
+                TrustedKey(key=tracer.public, uses=frozenset({KeyUse.TRACE}), **window),
             ]
         issuers.append(Issuer(name=plan.name, region=plan.region, keys=tuple(keys)))
     bundle = TrustBundle(

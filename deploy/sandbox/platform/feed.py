@@ -15,12 +15,14 @@ from deploy.sandbox.platform.authority import Authority
 from deploy.sandbox.platform.desk import DeskWindow
 from deploy.sandbox.platform.events import Events
 from deploy.sandbox.platform.lookup import LookUp
+from deploy.sandbox.platform.places import Places
 from deploy.sandbox.platform.statuses import Statuses
-from deploy.sandbox.platform.store import PlatformStore
+from deploy.sandbox.platform.store import OtherContentError, PlatformStore
 from protocol import cbor
 from protocol.devicekey import open_device_key
 from protocol.errors import ProtocolError
 from protocol.keys import VerifyKey
+from protocol.placerequest import open_place_request
 from protocol.terms import Colour
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class Feed:
         store: PlatformStore,
         statuses: Statuses,
         lookup: LookUp,
+        places: Places,
         desk: DeskWindow,
         on_disk: Callable[[Callable[[], Any]], Awaitable[Any]],
         hub_of: HubOf,
@@ -55,6 +58,7 @@ class Feed:
         self._store = store
         self._statuses = statuses
         self._lookup = lookup
+        self._places_register = places
         self._desk = desk
         self._on_disk = on_disk
         self._hub_of = hub_of
@@ -71,6 +75,7 @@ class Feed:
             web.post("/v1/resolve", self._for_hubs(self._resolve)),
             web.post("/v1/desk", self._for_hubs(self._ask_desk)),
             web.put("/v1/device-keys/{kid}", self._for_hubs(self._device_key)),
+            web.put("/v1/place-requests/{id}", self._for_hubs(self._place_request)),
         ]
 
     async def beat(self) -> None:
@@ -96,6 +101,10 @@ class Feed:
         text = json.dumps({"place": place, "closed": closed, "why": why}, ensure_ascii=False)
         self._events.publish("place", text)
         return at_ms
+
+    def trace(self) -> None:
+        """A query waits for some hub."""
+        self._events.publish("trace", "")
 
     async def roll(self) -> int:
         """The issuers' keys roll over in a new trust bundle; returns its version."""
@@ -171,6 +180,20 @@ class Feed:
             return _refused(400, "malformed", "another key than the address names")
         await self._on_disk(lambda: self._store.know_device(told))
         return web.Response(status=204)
+
+    async def _place_request(self, request: web.Request, key: VerifyKey) -> web.StreamResponse:
+        body = await request.read()
+        try:
+            asked = open_place_request(body, key=key)
+        except ProtocolError as error:
+            return _refused(403 if error.reason == "bad_signature" else 400, error.reason, str(error))
+        if asked.id.hex() != request.match_info["id"]:
+            return _refused(400, "malformed", "another request than the address names")
+        try:
+            answer = await self._on_disk(lambda: self._places_register.take(asked, hub=key.kid, now_s=int(time.time())))
+        except OtherContentError:
+            return _refused(409, "other_content", "this request id was used for something else")
+        return web.Response(text=answer, content_type="application/json")
 
 
 def _tagged(request: web.Request, version: int, data: bytes, kind: str) -> web.Response:

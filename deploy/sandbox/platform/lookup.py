@@ -37,7 +37,10 @@ def id_number(person: int) -> str:
     return head + _CHECKS[sum(int(digit) * weight for digit, weight in zip(head, _WEIGHTS, strict=True)) % 11]
 
 
-def _person_of_id(text: str) -> int:
+def person_of_id(text: str) -> int | None:
+    """Whose identity number this is; None: nobody's of ours."""
+    if not is_id_number(text) or not text.startswith(_REGION):
+        return None
     day = dt.date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
     return (day - _FIRST_BIRTHDAY).days * _BORN_A_DAY + int(text[14:17])
 
@@ -93,6 +96,6 @@ class LookUp:
 
     def _person(self, text: str, scheme: Scheme) -> int | None:
         if scheme is Scheme.CARD_NUMBER:
-            return _person_of_id(text) if is_id_number(text) and text.startswith(_REGION) else None
+            return person_of_id(text)
         read = _OPAQUE.fullmatch(text)
         return int(read[1]) if read else None

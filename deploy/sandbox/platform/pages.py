@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from deploy.sandbox.platform.lookup import id_number
 from deploy.sandbox.platform.store import ChainState, Row
 from protocol.reasons import Reason, sentence
 from protocol.terms import Colour, Direction, Verdict
 
 NEWEST_ROWS = 60
+PEOPLE_ROWS = 5
 DESK_ROWS = 20
 REFRESH_S = 2
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
@@ -58,11 +60,13 @@ def front(view: Front) -> str:
 <title>Gatelight · 演示平台 stand-in platform</title><link rel="stylesheet" href="/style.css"></head>
 <body>
 <header><h1>演示平台 <small>stand-in platform</small></h1>
-<p>这不是政府平台，仅供演示与测试。Not a government platform: for demonstration and tests only.</p></header>
+<p>这不是政府平台，仅供演示与测试。Not a government platform: for demonstration and tests only.
+<a href="/traces">溯源 Trace</a></p></header>
 <section class="counters">{_counters(view.totals)}</section>
 <section><h2>设备链 <small>chains, one per gate and spool</small></h2>{_chains(view.chains)}</section>
 <section><h2>合计 <small>totals</small></h2>{_tally(view.tally)}</section>
 <section><h2>最新登记 <small>latest check-ins</small></h2>{_newest(view)}</section>
+<section><h2>可申领场所码的人 <small>people who may apply for a place code</small></h2>{_people(view.names)}</section>
 <section><h2>人工台登记 <small>registered at desks, scheme attendant</small></h2>{_desk(view.desk)}</section>
 </body></html>
 """
@@ -100,6 +104,12 @@ def _tally(tally: list[tuple[str, str, int, int, int]]) -> str:
         for place, gate, colour, verdict, count in tally
     ]
     return _table(("场所 place", "闸机 gate", "颜色 colour", "结果 verdict", "人次 count"), rows)
+
+
+def _people(names: dict[int, str]) -> str:
+    """Some of the made-up people with their made-up numbers, for whoever tries the console."""
+    rows = [(escape(names[person]), f"<code>{id_number(person)}</code>") for person in sorted(names)[:PEOPLE_ROWS]]
+    return _table(("姓名 name", "身份证号 ID number"), rows)
 
 
 def _newest(view: Front) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.sandbox.platform.contacts import Sight
 from deploy.sandbox.platform.judge import REJECTIONS, Arrival, Fault, Link, judge
 from protocol.batch import Batch, BatchReceipt
 from protocol.devicekey import DeviceKey
 from protocol.keys import VerifyKey, decode_key, encode_key
 from protocol.reasons import Reason
+from protocol.terms import Direction, Verdict
 
 SEQ_MAX = 2**63 - 1
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -185,6 +187,27 @@ class PlatformStore:
     def is_known(self, number: int) -> bool:
         """Whether there is such a person."""
         return self._db.execute("SELECT 1 FROM people WHERE number = ?", (number,)).fetchone() is not None
+
+    def key_of(self, device: bytes, kid: bytes) -> VerifyKey | None:
+        """A device's key, if it has this one."""
+        return self._devices.get(device, {}).get(kid)
+
+    def row_at(self, device: bytes, epoch: bytes, seq: int) -> Row | None:
+        """The check-in under this number, if it is here."""
+        query = f"SELECT {_ROW_COLUMNS} FROM checkins WHERE device = ? AND epoch = ? AND seq = ?"  # noqa: S608 - as above
+        return next(iter(_rows(self._db.execute(query, (device, epoch, seq)))), None)
+
+    def sights_of(self, person: int, *, since_ms: int) -> dict[tuple[bytes, str], list[Sight]]:
+        """Where somebody was let through since then, by hub and place."""
+        query = (
+            "SELECT hub, place, at_ms, direction FROM checkins JOIN batches USING (batch_id)"
+            " WHERE person = ? AND at_ms >= ? AND verdict = ? ORDER BY at_ms"
+        )
+        found: dict[tuple[bytes, str], list[Sight]] = {}
+        for hub, place, at_ms, direction in self._db.execute(query, (person, since_ms, int(Verdict.ADMIT))):
+            sight = Sight(person=person, at_ms=at_ms, inward=direction == Direction.IN)
+            found.setdefault((bytes(hub), place), []).append(sight)
+        return found
 
     def desk_answer(self, question_id: bytes) -> bytes | None:
         """What this question of a desk was answered before."""

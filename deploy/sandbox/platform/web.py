@@ -23,8 +23,11 @@ from deploy.sandbox.platform.controls import Controls
 from deploy.sandbox.platform.desk import DeskWindow
 from deploy.sandbox.platform.feed import Feed
 from deploy.sandbox.platform.lookup import LookUp
+from deploy.sandbox.platform.places import DeadCodeError, Places
 from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import OtherContentError, PlatformStore
+from deploy.sandbox.platform.traces import Traces
+from deploy.sandbox.platform.tracing import Tracing
 from deploy.sandbox.platform.wallet import CodeKind, CodeRequest, Wallet
 from protocol.batch import BatchReceipt, open_batch, seal_batch_receipt
 from protocol.errors import LimitError, ProtocolError
@@ -50,6 +53,13 @@ class Platform:
         self._statuses = Statuses(config.database.with_name("statuses.sqlite"), keys=authority.issuers)
         self._wallet = Wallet(authority, reference=self._statuses.reference)
         self._store = PlatformStore(config.database, open_subject=self._wallet.open_subject)
+        self._places = Places(
+            config.database.with_name("places.sqlite"),
+            private=authority.resolver,
+            key=lambda: authority.places,
+            known=self._store.is_known,
+            colour=self._statuses.colour,
+        )
         lookup = LookUp(
             private=authority.resolver,
             key=lambda: authority.resolved,
@@ -65,8 +75,23 @@ class Platform:
             desk=DeskWindow(
                 private=authority.resolver, key=lambda: authority.resolved, lists=lookup, store=self._store
             ),
+            places=self._places,
             on_disk=self._on_disk,
             hub_of=lambda request: config.hubs.get(_certificate_name(request)),
+        )
+        self._traces = Traces(
+            config.database.with_name("traces.sqlite"),
+            store=self._store,
+            hubs=config.hubs,
+            key=authority.tracer,
+            open_subject=self._wallet.open_subject,
+        )
+        self._tracing = Tracing(
+            self._traces,
+            names=self._store.names,
+            on_disk=self._on_disk,
+            hub_of=lambda request: config.hubs.get(_certificate_name(request)),
+            announce=self._feed.trace,
         )
         self._beating: asyncio.Task[None] | None = None
         # One thread owns the database, so that the event loop never waits for a disk.
@@ -78,6 +103,7 @@ class Platform:
         api = web.Application(client_max_size=BATCH_BYTES)
         api.router.add_post("/v1/checkins", self._take_batch)
         api.router.add_routes(self._feed.routes())
+        api.router.add_routes(self._tracing.hub_routes())
         site = web.Application(client_max_size=PAGES_BYTES)
         site.middlewares.append(_harden)
         site.router.add_get("/", self._front)
@@ -85,6 +111,9 @@ class Platform:
         site.router.add_get("/v1/summary", self._summary)
         site.router.add_get("/v1/devices/{device}/{epoch}/checkins", self._of_device)
         site.router.add_post("/sandbox/codes", self._make_code)
+        site.router.add_post("/sandbox/scans", self._scan_poster)
+        site.router.add_get("/sandbox/visits/{place}", self._visits)
+        site.router.add_routes(self._tracing.page_routes())
         site.router.add_routes(Controls(self._feed).routes())
         tls = server_context(self._config.api)
         for app, address, context in (
@@ -107,6 +136,8 @@ class Platform:
         self._disk.shutdown(wait=True)
         self._store.close()
         self._statuses.close()
+        self._places.close()
+        self._traces.close()
 
     async def _take_batch(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -141,6 +172,25 @@ class Platform:
         if name:
             await self._on_disk(lambda: self._store.remember(asked.person, name))
         return web.json_response({"text": text})
+
+    async def _scan_poster(self, request: web.Request) -> web.Response:
+        """A phone has scanned a place's code: its own colour, and where it is."""
+        try:
+            text, person = _read_scan(await request.json())
+            visit, name = await self._on_disk(
+                lambda: self._places.visit(
+                    text, person, trust=self._authority.trust, now_ms=time.time_ns() // 1_000_000
+                )
+            )
+        except DeadCodeError as error:
+            return _refused(410, "dead", str(error))
+        except (ValueError, TypeError, KeyError, RecursionError, ProtocolError) as error:
+            return _refused(400, "malformed", f"{type(error).__name__}: {error}")
+        return web.json_response({"place": visit.place, "name": name, "colour": visit.colour.wire_name})
+
+    async def _visits(self, request: web.Request) -> web.Response:
+        visits = await self._on_disk(lambda: self._places.visits(request.match_info["place"]))
+        return web.json_response({"visits": [asdict(visit) for visit in visits]})
 
     async def _summary(self, _request: web.Request) -> web.Response:
         totals, chains = await self._on_disk(lambda: (self._store.totals(), self._store.chains()))
@@ -226,6 +276,14 @@ def _read_request(wish: Any) -> tuple[CodeRequest, str]:
     if asked.colour is Colour.GREY:
         raise ValueError("grey is a gate's colour, nobody's code")
     return asked, name
+
+
+def _read_scan(wish: Any) -> tuple[str, int]:
+    """Checks what a phone sends that has scanned a poster. Raises ValueError, TypeError or KeyError."""
+    text, person = wish["text"], wish["person"]
+    if not isinstance(text, str) or type(person) is not int or not 0 <= person < 2**32:
+        raise ValueError("not a text and a person's number")
+    return text, person
 
 
 @web.middleware

@@ -17,7 +17,7 @@ from deploy.sandbox.simulator.world import WallClock, World
 from device.hardware.ports import LightSignal, Tune
 from device.model import Decoded, Draft, Frame, StorageError
 from device.scan.capture import Mailbox
-from device.scan.decide import longest_use_ms, rules_of
+from device.scan.decide import longest_use_ms
 from device.scan.decode import DecoderProcess
 from device.scan.indicate import Indicator
 from device.scan.loop import ScanLoop
@@ -29,6 +29,7 @@ from device.send.seal import seal
 from device.send.spool import Spool
 from device.send.status import Versions
 from device.send.uplink import Uplink
+from protocol.verdict import rules_of
 
 RESERVE_BYTES = 64 * 1024
 _DARK = np.zeros((1, 1), np.uint8)

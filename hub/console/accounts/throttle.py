@@ -9,6 +9,8 @@ FREE_ADDRESS: Final = 10
 """Wrong guesses before the first wait: people mistype, and several may share an address."""
 FREE_NAME: Final = 20
 """More than from one address: else whoever knows a name keeps its owner out."""
+FREE_SLIP: Final = 10
+"""Slip numbers that do not exist before the first wait: they are read out, and misheard."""
 WAIT_MOST_S: Final = 900.0
 FORGET_S: Final = 3600.0
 KEYS_MAX: Final = 10_000

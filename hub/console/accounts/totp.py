@@ -17,6 +17,11 @@ def new_secret() -> str:
     return pyotp.random_base32()
 
 
+def secret_or_new(text: str) -> str:
+    """What a form brought back, if it can be a secret."""
+    return text if _SECRET.fullmatch(text) else new_secret()
+
+
 def address(secret: str, *, name: str, site: str) -> str:
     """What an authenticator scans: `otpauth://totp/...`."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=site)

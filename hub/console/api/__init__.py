@@ -4,6 +4,44 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.api import accounts, audit, desk, sessions
+from hub.console.api import (
+    accounts,
+    alerts,
+    applications,
+    audit,
+    commands,
+    desk,
+    enrolments,
+    live,
+    occupancy,
+    places,
+    policies,
+    reference,
+    register,
+    scanners,
+    sessions,
+    slips,
+    summary,
+    traces,
+)
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (accounts.ROUTER, sessions.ROUTER, audit.ROUTER, desk.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    accounts.ROUTER,
+    sessions.ROUTER,
+    audit.ROUTER,
+    places.ROUTER,
+    applications.ROUTER,
+    reference.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    summary.ROUTER,
+    slips.ROUTER,
+    traces.ROUTER,
+    live.ROUTER,
+    occupancy.ROUTER,
+    alerts.ROUTER,
+    scanners.ROUTER,
+    enrolments.ROUTER,
+    commands.ROUTER,
+    desk.ROUTER,
+)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 PAGE_MOST: Final = 500
+DAY_MS: Final = 86_400_000
 TimeMs = Annotated[int, Field(ge=0, lt=2**53, description="Milliseconds since 1970, UTC.")]
 PlaceId = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._-]+$")]
 GateId = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9._-]*$")]
@@ -16,12 +17,26 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Window(Shape):
+    """A time, its end not included; the last 24 hours, where nothing is said."""
+
+    from_ms: TimeMs | None = None
+    to_ms: TimeMs | None = None
+
+    def times(self, now_ms: int) -> tuple[int, int]:
+        """Beginning and end."""
+        to_ms = now_ms if self.to_ms is None else self.to_ms
+        return (max(0, to_ms - DAY_MS) if self.from_ms is None else self.from_ms), to_ms
+
+
 class Refused(Shape):
     """Every refusal: a stable reason, a sentence, and the field that it is about, if it is about one."""
 
     error: str
     what: str
     where: str = ""
+    fields: dict[str, str] = {}
+    """Where several are wrong, a sentence for each."""
 
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {

@@ -4,6 +4,38 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from hub.console.pages import accounts, audit, desk, entry, me
+from hub.console.pages import (
+    accounts,
+    alerts,
+    applications,
+    audit,
+    desk,
+    enrolments,
+    entry,
+    live,
+    me,
+    places,
+    policies,
+    register,
+    scanners,
+    slips,
+    traces,
+)
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (entry.ROUTER, me.ROUTER, accounts.ROUTER, audit.ROUTER, desk.ROUTER)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    entry.ROUTER,
+    me.ROUTER,
+    accounts.ROUTER,
+    audit.ROUTER,
+    places.ROUTER,
+    applications.ROUTER,
+    policies.ROUTER,
+    register.ROUTER,
+    slips.ROUTER,
+    traces.ROUTER,
+    live.ROUTER,
+    alerts.ROUTER,
+    enrolments.ROUTER,
+    scanners.ROUTER,
+    desk.ROUTER,
+)

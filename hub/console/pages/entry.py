@@ -109,6 +109,7 @@ async def welcome(request: Request, site: TheSite, token: str) -> Response:
 @ROUTER.post("/language")
 async def choose_language(request: Request, site: TheSite) -> Response:
     """Keep the language for a year, and go back to the page."""
+    must_be_ours(request)
     form = await form_of(request)
     answer = to(_own(_text(form, "next")))
     language = _text(form, "language")
@@ -128,7 +129,7 @@ def _welcome(
 ) -> Response:
     status = error.status if isinstance(error, ConsoleError) else 200
     administrator = account is None or account.role is Role.ADMINISTRATOR
-    secret = _text(form, "secret") or totp.new_secret()
+    secret = totp.secret_or_new(_text(form, "secret"))
     name = _text(form, "name") or (account.name if account else "")
     address = totp.address(secret, name=name or "administrator", site=request.app.state.site.name)
     values: dict[str, Any] = {

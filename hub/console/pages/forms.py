@@ -60,6 +60,24 @@ async def attempt(
         return again(InvalidError("malformed", str(error)))
 
 
+async def attempt_or(
+    act: Callable[[], Awaitable[Response]], again: Callable[[Exception], Awaitable[Response]]
+) -> Response:
+    """The same, for a page that is read anew when it comes back."""
+    wrong: list[Exception] = []
+
+    def note(error: Exception) -> Response:
+        wrong.append(error)
+        return Response()
+
+    answer = await attempt(act, note)
+    if not wrong:
+        return answer
+    page = await again(wrong[0])
+    page.headers.update({name: value for name, value in answer.headers.items() if name == "retry-after"})
+    return page
+
+
 def to(path: str) -> RedirectResponse:
     """See other: after a change a page is asked for, which may be loaded again without doing it twice."""
     return RedirectResponse(path, status_code=303)

@@ -13,7 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from hub.console.accounts.door import Caller
 from hub.console.accounts.roles import Permission, may
-from hub.console.errors import ConsoleError, ForbiddenError, NotFoundError, NotSignedInError
+from hub.console.errors import ConsoleError, FieldsError, ForbiddenError, NotFoundError, NotSignedInError
 from hub.console.site import Site
 from hub.model import Account, AuditEntry, Role
 from hub.registry.changes import Operator
@@ -83,10 +83,11 @@ class Needs:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
         _cookie: Annotated[str | None, Depends(_COOKIE)],
     ) -> Signed:
-        """Who it is. Raises NotSignedInError or ForbiddenError."""
+        """Who it is. Raises NotSignedInError, TooManyError or ForbiddenError."""
         signed = await signed_in(request, bearer.credentials if bearer else None)
         if signed is None:
             raise NotSignedInError
+        site_of(request).pace.of_account(signed.account.name)
         if not signed.may(self.permission):
             raise ForbiddenError("forbidden", "Your account may not do this.")
         return signed
@@ -141,9 +142,11 @@ def cookie_name(site: Site) -> str:
     return COOKIE_HTTPS if site.https else COOKIE
 
 
-def as_json(error: ConsoleError) -> dict[str, str]:
+def as_json(error: ConsoleError) -> dict[str, str | dict[str, str]]:
     """What a program is told."""
-    told = {"error": error.reason, "what": error.what}
+    told: dict[str, str | dict[str, str]] = {"error": error.reason, "what": error.what}
     if error.where:
         told["where"] = error.where
+    if isinstance(error, FieldsError):
+        told["fields"] = error.fields
     return told

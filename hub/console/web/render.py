@@ -27,6 +27,7 @@ MENU: Final = (
     ("/slips", "Slips", Permission.SLIPS),
     ("/accounts", "Accounts", Permission.ACCOUNTS),
     ("/audit", "Audit log", Permission.AUDIT),
+    ("/traces", "Traces", Permission.AUDIT),
 )
 
 

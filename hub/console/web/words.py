@@ -1,5 +1,10 @@
-"""English sentences -> the reader's language. `words/zh/*.po`, one for each area, are read at start: no build."""
+"""English sentences -> the reader's language. `words/zh/*.po`, one for each area, are read at start: no build.
 
+A sentence with numbers in it is looked up as it is, and then with `{}` for each number: "Wait 3 seconds." as
+"Wait {} seconds.".
+"""
+
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Final
@@ -10,6 +15,7 @@ LANGUAGES: Final = {"zh": "中文", "en": "English"}
 DEFAULT: Final = "zh"
 
 Translate = Callable[[str], str]
+_NUMBER: Final = re.compile(r"\d+")
 
 
 class Words:
@@ -21,10 +27,31 @@ class Words:
             if language != "en":
                 self._known[language] = _read(language)
 
-    def of(self, language: str) -> Translate:
-        """The translator into a language of `LANGUAGES`; what has no translation stays English."""
-        known = self._known[language]
-        return lambda text: known.get(text) or text
+    def of(self, language: str) -> "Say":
+        """The translator into a language of `LANGUAGES`."""
+        return Say(self._known[language], english=language == "en")
+
+
+class Say:
+    """A sentence -> the same in one language; what has no translation stays English."""
+
+    def __init__(self, known: dict[str, str], *, english: bool) -> None:
+        self._known, self._english = known, english
+
+    def __call__(self, text: str) -> str:
+        """The sentence."""
+        return self._find(text) or text
+
+    def knows(self, text: str) -> bool:
+        """Whether a reader of this language gets it in this language."""
+        return self._english or self._find(text) is not None
+
+    def _find(self, text: str) -> str | None:
+        found = self._known.get(text)
+        if found is None and (numbers := _NUMBER.findall(text)):
+            pattern = self._known.get(_NUMBER.sub("{}", text))
+            found = pattern.format(*numbers) if pattern else None
+        return found
 
 
 def wanted(cookie: str | None, accepted: str) -> str:

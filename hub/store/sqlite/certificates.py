@@ -95,6 +95,13 @@ class SqliteCertificates:
         )
         return tuple(_certificate(row) for row in rows)
 
+    async def device_certificates(self, device_id: bytes) -> tuple[Certificate, ...]:
+        """Those of one device, newest first."""
+        rows = await self._connections.read(
+            f"{_SELECT_CERTIFICATE} WHERE device = ? ORDER BY issued_ms DESC", (device_id,)
+        )
+        return tuple(_certificate(row) for row in rows)
+
 
 async def insert_certificate(db: aiosqlite.Connection, certificate: Certificate) -> None:
     """A certificate with a new serial number."""

@@ -16,6 +16,11 @@ _COMMAND: Final = (
     " FROM command"
 )
 
+SELECT_SEEN: Final = (
+    "SELECT device, seen_ms, online, firmware, trust_version, policy_version, state, clock_trusted, spool"
+    " FROM device_seen"
+)
+
 
 class SqliteCommands:
     """The second half of `hub.store.trust_ports.TrustStore` on SQLite."""
@@ -113,13 +118,17 @@ class SqliteCommands:
         rows = await self._connections.read(f"{_COMMAND} ORDER BY rowid DESC LIMIT ?", (limit,))
         return tuple(_command(row) for row in rows)
 
+    async def device_commands(self, device_id: bytes, *, limit: int) -> tuple[CommandRow, ...]:
+        """The newest commands of one device, newest first."""
+        rows = await self._connections.read(
+            f"{_COMMAND} WHERE device = ? ORDER BY issued_s DESC, rowid DESC LIMIT ?", (device_id, limit)
+        )
+        return tuple(_command(row) for row in rows)
+
     async def devices_seen(self) -> tuple[DeviceSeen, ...]:
         """When each device was last heard."""
-        rows = await self._connections.read(
-            "SELECT device, seen_ms, online, firmware, trust_version, policy_version, state, clock_trusted, spool"
-            " FROM device_seen ORDER BY device"
-        )
-        return tuple(_seen(row) for row in rows)
+        rows = await self._connections.read(f"{SELECT_SEEN} ORDER BY device")
+        return tuple(seen_of(row) for row in rows)
 
     async def keep_seen(self, seen: tuple[DeviceSeen, ...]) -> None:
         """Put these in the place of what was known."""
@@ -170,7 +179,8 @@ def _command(row: tuple[Any, ...]) -> CommandRow:
     )
 
 
-def _seen(row: tuple[Any, ...]) -> DeviceSeen:
+def seen_of(row: tuple[Any, ...]) -> DeviceSeen:
+    """A row of `SELECT_SEEN`."""
     device_id, seen_ms, online, firmware, trust_version, policy_version, state, clock_trusted, spool = row
     return DeviceSeen(
         device_id=device_id,

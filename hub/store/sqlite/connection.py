@@ -7,7 +7,7 @@ done many times a second its whole transaction.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +82,7 @@ class Connections:
             except (sqlite3.Error, OverflowError) as error:
                 raise StoreWriteError(f"the database refused a transaction: {error}") from error
 
-    async def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    async def read(self, sql: str, parameters: Iterable[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, on the reader.
 
         Raises:

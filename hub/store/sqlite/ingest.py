@@ -40,6 +40,10 @@ INSERT INTO count_minute (minute, place, gate, colour, verdict, direction, n) VA
 ON CONFLICT DO UPDATE SET n = n + excluded.n
 """
 
+_ADD_UNTIMED: Final = """
+INSERT INTO count_untimed (hour, place, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n
+"""
+
 QUARANTINE: Final = """
 INSERT INTO quarantine (device, epoch, seq, received_ms, reason, detail, data, digest)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -118,6 +122,8 @@ def _store(db: sqlite3.Connection, *, commit: IngestCommit) -> None:
     db.executemany("INSERT INTO waypoint VALUES (?, ?, ?, ?)", waypoints)
     _move_heads(db, commit, newest=newest)
     db.executemany(ADD_COUNT, count_values(commit.counts))
+    untimed = [(count.minute // 60, count.place_id, count.untimed) for count in commit.counts if count.untimed]
+    db.executemany(_ADD_UNTIMED, untimed)
     db.executemany(
         QUARANTINE, [quarantine_values(entry, received_ms=commit.received_ms) for entry in commit.quarantine]
     )

@@ -1,16 +1,13 @@
 """SQLite: what status, the console and exports read."""
 
-import json
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 from hub.model import Gap, MinuteCount, QuarantineRow, StoredCheckIn, StoreStatus
+from hub.store.register_ports import Wanted
 from hub.store.sqlite.connection import Connections
-from protocol.reasons import Reason
-from protocol.terms import Clock, Colour, Direction, Verdict
-
-EXPORT_SPAN_ROWS: Final = 2000
-"""Ids read by one query of an export: half a megabyte in memory, and a reader that lasts a few milliseconds."""
+from hub.store.sqlite.register import rows_of, spans_of
+from protocol.terms import Colour, Direction, Verdict
 
 # Rows are never deleted, so the highest id is their number.
 _STATUS: Final = """
@@ -29,14 +26,6 @@ SELECT (SELECT n FROM stored),
     (SELECT refused FROM pending),
     (SELECT count(*) FROM quarantine),
     (SELECT count(*) FROM gap)
-"""
-
-_EXPORT: Final = """
-SELECT id, device, epoch, seq, hash, at_ms, received_ms, place, gate, direction, colour, verdict, reason, clock,
-    code, iif(?1, subject, NULL), iif(?1, masked, NULL)
-FROM checkin
-WHERE id BETWEEN ?2 AND ?3 AND at_ms >= ?4 AND at_ms < ?5 AND (?6 IS NULL OR place = ?6)
-ORDER BY id
 """
 
 
@@ -113,34 +102,8 @@ class SqliteReports:
     async def export(
         self, *, place_id: str | None, from_ms: int, to_ms: int, personal: bool
     ) -> AsyncIterator[StoredCheckIn]:
-        """Rows of a time, in order of arrival, some thousand ids at a time."""
-        last_id = (await self._connections.read("SELECT coalesce(max(id), 0) FROM checkin"))[0][0]
-        for first_id in range(1, last_id + 1, EXPORT_SPAN_ROWS):
-            upto_id = min(first_id + EXPORT_SPAN_ROWS - 1, last_id)
-            bounds = (personal, first_id, upto_id, from_ms, to_ms, place_id)
-            for row in await self._connections.read(_EXPORT, bounds):
-                yield _stored(row)
-
-
-def _stored(row: tuple[Any, ...]) -> StoredCheckIn:
-    row_id, device_id, epoch, seq, hash_, at_ms, received_ms, place_id, gate_id, *rest = row
-    direction, colour, verdict, reason, clock, code, subject, masked = rest
-    return StoredCheckIn(
-        row_id=row_id,
-        device_id=device_id,
-        epoch=epoch,
-        seq=seq,
-        hash=hash_,
-        at_ms=at_ms,
-        received_ms=received_ms,
-        place_id=place_id,
-        gate_id=gate_id,
-        direction=Direction(direction),
-        colour=Colour(colour),
-        verdict=Verdict(verdict),
-        reason=Reason(reason),
-        clock=Clock(clock),
-        code=code,
-        subject=subject,
-        masked=None if masked is None else tuple(json.loads(masked)),
-    )
+        """Rows of a time, in order of arrival, span by span."""
+        wanted = Wanted(place_id=place_id, from_ms=from_ms, to_ms=to_ms)
+        for span in await spans_of(self._connections, from_ms=from_ms, to_ms=to_ms):
+            for row in await rows_of(self._connections, span, wanted, personal=personal):
+                yield row

@@ -8,16 +8,22 @@ import aiosqlite
 
 from hub.store.errors import StoreOpenError
 from hub.store.migrate import migrate, migrations
+from hub.store.sqlite.alerts import SqliteAlerts
 from hub.store.sqlite.commands import SqliteCommands
 from hub.store.sqlite.connection import Opener, connect
 from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.desk import SqliteDesk
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
+from hub.store.sqlite.fleet import SqliteFleet
 from hub.store.sqlite.ingest import SqliteIngest
+from hub.store.sqlite.live import SqliteLive
 from hub.store.sqlite.outbox import SqliteOutbox
+from hub.store.sqlite.places import SqlitePlaces
+from hub.store.sqlite.register import SqliteRegister
 from hub.store.sqlite.registry import SqliteRegistry
 from hub.store.sqlite.reports import SqliteReports
+from hub.store.sqlite.traces import SqliteTraces
 from hub.store.sqlite.trust import SqliteTrust
 
 
@@ -31,6 +37,12 @@ class SqliteStore(
     SqliteCommands,
     SqliteConsole,
     SqliteErrands,
+    SqlitePlaces,
+    SqliteRegister,
+    SqliteTraces,
+    SqliteLive,
+    SqliteAlerts,
+    SqliteFleet,
     SqliteDesk,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import random
 import socket
 import ssl
 import threading
@@ -93,7 +92,7 @@ async def mosquitto(tmp_path):
     now = dt.datetime.now(dt.UTC)
     ca = CertificateAuthority(tmp_path / "ca", name="site", now=now)
     stranger_ca = CertificateAuthority(tmp_path / "stranger", name="stranger", now=now)
-    (port,) = free_ports(1, rng=random.SystemRandom())
+    (port,) = free_ports(1)
     command = prepare(tmp_path / "broker", port=port, certificates=ca.server("broker"))
     broker = Process(name="broker", command=command, log_file=tmp_path / "log")
     broker.start()

@@ -34,5 +34,5 @@ async def test_what_a_gate_made_that_came_from_the_box_must_have_arrived_too(mon
     for stand_in in (get_json, read_metrics, read_gate):
         monkeypatch.setattr(module, stand_in.__name__, stand_in)
     layout = SimpleNamespace(pages_url="", hub_url="")
-    site = SimpleNamespace(gates=[heard(1, None, 2)], blanks=[heard(1, 2, 3)], session=None, layout=layout)
+    site = SimpleNamespace(gates=[heard(1, None, 2)], blanks=[heard(1, 2, 3)], joined=[], session=None, layout=layout)
     assert await Site._settled(site) is settled

@@ -38,6 +38,7 @@ def site(gate):
     other = gate
     return SimpleNamespace(
         gates=[gate, other],
+        joined=[],
         broker=SimpleNamespace(pid=1),
         count=CrowdCount(people=7, shown=8),
         layout=SimpleNamespace(pages_url="http://pages", hub_url="http://hub"),

@@ -153,6 +153,8 @@ def test_an_answer_about_another_enrolment_is_refused(serving, book, around, now
         ((400, b"[]"), RefusedError, "http_400"),
         ((400, b'{"error": 7, "what": "x"}'), RefusedError, "http_400"),
         ((400, b'{"error": "a\\u001b[2J", "what": "x"}'), RefusedError, "http_400"),
+        ((403, b'{"error": "_u|g", "what": ""}'), RefusedError, "http_403"),
+        ((403, b'{"error": "", "what": "x"}'), RefusedError, "http_403"),
         ((301, b""), RefusedError, "http_301"),
         ((429, b'{"error": "busy", "what": "later"}'), UnreachableError, "unreachable"),
         ((500, b""), UnreachableError, "unreachable"),

@@ -6,24 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.model import ListEntry, Refusal, ResolvedCode, grey
-from device.scan.decide import (
-    LEEWAY_MAX_S,
-    TEMPERATURE_MAX_CC,
-    TEMPERATURE_MIN_CC,
-    Rules,
-    decide,
-    is_live,
-    longest_use_ms,
-    out_of_service,
-    plausible,
-    rules_of,
-    used_until_ms,
-)
+from device.model import ListEntry, Refusal, ResolvedCode
+from device.scan.decide import LEEWAY_MAX_S, decide, is_live, longest_use_ms, used_until_ms
 from protocol.codes import Claims, StatusRef, VerifiedCode
 from protocol.policy import GatePolicy
 from protocol.reasons import GREY_REASONS, Reason
 from protocol.terms import Colour, Kind, Scheme, Verdict
+from protocol.verdict import TEMPERATURE_MAX_CC, TEMPERATURE_MIN_CC, Rules, grey, out_of_service, plausible, rules_of
 
 NOW_S = 1_800_000_000
 LIST = StatusRef(index=7, uri="https://status.example/1")

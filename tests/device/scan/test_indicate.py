@@ -8,7 +8,6 @@ from device.hardware.sim.buzzer import SimBuzzer
 from device.hardware.sim.gate import SimGate
 from device.hardware.sim.journal import Journal
 from device.hardware.sim.lights import SimLights
-from device.model import Decision, grey
 from device.scan.indicate import (
     ENROLLED,
     FACES,
@@ -27,6 +26,7 @@ from device.scan.online import BUDGET_MS
 from protocol.policy import GatePolicy, QuietHours
 from protocol.reasons import Reason
 from protocol.terms import Colour, Verdict
+from protocol.verdict import Decision, grey
 
 POLICY = GatePolicy(device=bytes(8), version=1, issued_s=0, place="p", gate="g", light_ms=1000, open_ms=1000)
 NIGHT = QuietHours(from_min=22 * 60, to_min=6 * 60, utc_offset_min=8 * 60)

@@ -5,7 +5,7 @@ import pytest
 
 from device.model import Frame, ListEntry, Resolution
 from device.scan.capture import Mailbox
-from device.scan.decide import Rules, longest_use_ms
+from device.scan.decide import longest_use_ms
 from device.scan.memory import Memory
 from device.send.seal import seal
 from device.send.spool import Spool
@@ -14,6 +14,7 @@ from protocol.codes import StatusRef
 from protocol.limits import TIME_MAX_MS
 from protocol.reasons import Reason
 from protocol.terms import Colour, Kind, Scheme, Verdict
+from protocol.verdict import Rules
 
 
 def test_green_is_lit_only_after_the_commit(gate, world):

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from device.model import Decision, Refusal, ResolvedCode, StorageError, grey
+from device.model import Refusal, ResolvedCode, StorageError
 from device.scan.record import Lane, Recorded, draft, record
 from protocol.policy import GatePolicy
 from protocol.reasons import Reason
 from protocol.terms import Clock, Colour, Direction, Scheme, Verdict
+from protocol.verdict import Decision, grey
 
 LANE = Lane(place="mall", gate="g1")
 POLICY = GatePolicy(device=bytes(8), version=4, issued_s=0, place="mall", gate="g1", direction=Direction.OUT)

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 
 from hub.console.accounts.door import Caller, Door
 from hub.console.accounts.passwords import Passwords
-from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, Throttle
+from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, FREE_SLIP, Throttle
 from hub.console.app import console_app
 from hub.console.errands import Errands
 from hub.console.site import Site
@@ -133,6 +133,7 @@ async def open_console(path: Path, *, clock: Clock, url: str = URL) -> AsyncIter
         ),
         errands=Errands(store=store, now_ms=clock.now_ms, longest_s=0.3),
         words=Words(),
+        slips=Throttle(now_s=now_s, free=FREE_SLIP),
         now_ms=clock.now_ms,
     )
     made = Console(site=site, clock=clock, app=console_app(site), hasher=hasher)

@@ -17,7 +17,6 @@ from deploy.sandbox.platform.store import PlatformStore
 from deploy.sandbox.platform.wallet import Wallet
 from hub.errands import Errands
 from hub.health import Health, Metrics
-from hub.startup import _of_platform
 from hub.store.trust_ports import Believed, BelievedKind
 from hub.trust.desk import Desk
 from hub.trust.ports import PlatformError, PlatformRefusedError
@@ -29,6 +28,13 @@ from protocol.trust import open_trust
 
 KNOWN = 7
 """A person whom the platform knows."""
+
+
+def routes_of(app):
+    """What answers, behind headers, limits and pace."""
+    while not hasattr(app, "state"):
+        app = app._app
+    return app
 
 
 @dataclass
@@ -125,11 +131,11 @@ async def at_work(console, folder):
     believing = replace(console.site, root=window.root)
     believing.errands._longest_s = 10.0
     console.site = believing
-    (console.app._app._app).state.site = believing
+    routes_of(console.app).state.site = believing
     desk = desk_of(console.store, window, now_ms=console.clock.now_ms)
     errands = Errands(
         store=console.store,
-        handlers={kind: _of_platform(handler) for kind, handler in desk.errands.items()},
+        handlers=desk.errands,
         health=Health(),
         now_ms=console.clock.now_ms,
     )

@@ -133,7 +133,7 @@ class Outbox:
                         hash=rows[-1].hash,
                     ),
                 ),
-                counts=aggregate(rows),
+                counts=aggregate(rows, self.now_ms),
             )
         )
 

@@ -22,9 +22,9 @@ def test_rows_are_counted_by_gate_minute_colour_verdict_and_direction(gate):
         count(1, 2, direction=Direction.OUT),
         count(1, 2, Colour.RED, Verdict.REFUSE),
     )
-    assert aggregate(rows) == expected
-    assert aggregate(reversed(rows)) == expected
+    assert aggregate(rows, 180_000) == expected
+    assert aggregate(reversed(rows), 180_000) == expected
 
 
 def test_no_rows_no_counts():
-    assert aggregate(()) == ()
+    assert aggregate((), 180_000) == ()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.model import AuditEntry, DeviceState
+from hub.store import audit_chain
 from hub.store.migrate import migrations
 from hub.store.sqlite import open_store
 from protocol.keys import Ed25519SigningKey, encode_key
@@ -87,3 +88,21 @@ async def test_a_migrated_device_is_revoked_like_any_other(dumped):
     await store.set_device_state(b"device-A", state=DeviceState.REVOKED, reason="stolen", audit=audit)
     assert (await store.devices())[0].state is DeviceState.REVOKED
     await store.close()
+
+
+async def test_version_3_keeps_its_rules_and_chains_its_audit_log(dumped):
+    path = dumped(3)
+    kept = ("policy", "place_closed", "command", "device_seen", "device_key", "audit", "checkin", "count_minute")
+    before = contents(path, kept)
+    assert all(before.values())
+    store = await open_store(path)
+    hashed = [row async for row in store.audit_rows()]
+    await store.close()
+    assert contents(path, kept) == before
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    last = audit_chain.GENESIS
+    for row in hashed:
+        entry = row.entry
+        last = audit_chain.link(last, row.row_id, entry.at_ms, entry.who, entry.action, entry.detail)
+        assert row.hash == last
+    assert len(hashed) == 3

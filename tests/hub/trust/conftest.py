@@ -27,6 +27,7 @@ from hub.trust.sse import Event
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.statuslist import ListToken, StatusDelta, apply_delta, list_id, seal_delta, seal_list
 from protocol.terms import Direction
+from protocol.trace import encode_traces
 from protocol.trust import Issuer, KeyUse, TrustBundle, TrustedKey, seal_trust
 
 NOW_S = 1_795_000_000
@@ -96,7 +97,7 @@ class SimulatedPlatform:
 
     def __init__(self):
         self.root, self.issuer, self.other = signing_key("root"), signing_key("issuer"), signing_key("other issuer")
-        self.receipts = signing_key("receipts")
+        self.receipts, self.tracer = signing_key("receipts"), signing_key("tracer")
         self.bundle = TrustBundle(
             version=7,
             issued_s=NOW_S,
@@ -108,6 +109,7 @@ class SimulatedPlatform:
                     keys=(
                         trusted(self.issuer, KeyUse.CODE, KeyUse.STATUS, KeyUse.RESOLVED),
                         trusted(self.receipts, KeyUse.BATCH_RECEIPT),
+                        trusted(self.tracer, KeyUse.TRACE),
                     ),
                 ),
                 Issuer(name="neighbour", region="120000", keys=(trusted(self.other, KeyUse.STATUS),)),
@@ -120,6 +122,8 @@ class SimulatedPlatform:
         self.streams = []
         self.history = []
         self.keys = {}
+        self.queries = []
+        self.pages = []
         self.now_s = NOW_S
 
     @property
@@ -219,6 +223,14 @@ class SimulatedPlatform:
     async def put_device_key(self, kid, sealed):
         self._ask("key")
         self.keys[kid] = sealed
+
+    async def traces(self):
+        self._ask("traces")
+        return encode_traces(tuple(self.queries))
+
+    async def answer_trace(self, query_id, sealed):
+        self._ask(f"answer {query_id.hex()}")
+        self.pages.append(sealed)
 
 
 @pytest.fixture
@@ -378,7 +390,13 @@ def fetch(*, platform, shelf, bundle, lists, keeping, refusals, health, now):
 
 
 @pytest.fixture
-def follow(*, platform, shelf, bundle, lists, fetch, store, keeping, refusals, health, metrics, now):
+def woken():
+    """Who was told of a trace."""
+    return []
+
+
+@pytest.fixture
+def follow(*, woken, platform, shelf, bundle, lists, fetch, store, keeping, refusals, health, metrics, now):
     return Follow(
         source=platform,
         board=shelf,
@@ -391,4 +409,5 @@ def follow(*, platform, shelf, bundle, lists, fetch, store, keeping, refusals, h
         health=health,
         metrics=metrics,
         now_ms=now.ms,
+        on_trace=lambda: woken.append("trace"),
     )

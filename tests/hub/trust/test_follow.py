@@ -351,3 +351,10 @@ async def test_once_in_a_while_everything_is_asked_for_again(*, follow, platform
 
 def test_base64_of_events_is_strict():
     assert module._decode(base64.b64encode(b"hello").decode()) == b"hello"
+
+
+async def test_who_answers_traces_is_woken_by_the_event_and_whenever_everything_is_asked_for(follow, platform, woken):
+    await follow.take(platform.event("trace", ""))
+    assert woken == ["trace"]
+    await follow.take(platform.event("reset", ""))
+    assert woken == ["trace", "trace"]

@@ -44,6 +44,8 @@ async def hub(*, store, platform, broker, hub_key, metrics, now, add_device, bun
         source=platform,
         publisher=broker,
         key=hub_key,
+        hub=b"hub-no-1",
+        personal_h=24,
         root=platform.root.public,
         bundle=platform.trust_bytes,
         on_trust=bundles.append,

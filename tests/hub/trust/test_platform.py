@@ -15,6 +15,7 @@ from hub.trust.ports import ClosedPlace, PlatformError, PlatformRefusedError, Pl
 from hub.trust.sse import Event
 from protocol import cbor
 from protocol.limits import DESK_ANSWER_BYTES, RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES
+from protocol.trace import encode_traces
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
@@ -293,3 +294,27 @@ async def test_an_error_of_whoever_reads_is_not_taken_for_the_platforms(serve):
 
     with pytest.raises(ZeroDivisionError):
         await fail()
+
+
+async def test_traces_are_asked_for_and_answered(serve):
+    seen = []
+    source = await serve(answering(encode_traces((b"query",)), seen=seen))
+    assert await source.traces() == encode_traces((b"query",))
+    source = await serve(answering(status=204, seen=seen))
+    await source.answer_trace(bytes(16), b"page")
+    assert [(method, path, body) for method, path, _, body in seen] == [
+        ("GET", "/v1/traces", b""),
+        ("POST", f"/v1/traces/{'00' * 16}/answer", b"page"),
+    ]
+
+
+async def test_a_platform_that_knows_no_traces_has_none_waiting(serve):
+    source = await serve(answering(status=404))
+    assert await source.traces() == encode_traces(())
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+async def test_a_page_that_nobody_waits_for_is_refused_and_not_merely_late(serve, status):
+    source = await serve(answering(status=status))
+    with pytest.raises(PlatformRefusedError):
+        await source.answer_trace(bytes(16), b"page")

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import random
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -180,7 +179,7 @@ async def platform(tmp_path, authority, authority_folder, gate):
     other = CertificateAuthority(tmp_path / "other", name="other", now=now)
     server = ca.server("platform")
     hub_key = Ed25519SigningKey(os.urandom(32))
-    api_port, pages_port = free_ports(2, rng=random.SystemRandom())
+    api_port, pages_port = free_ports(2)
     config = PlatformConfig(
         authority=authority_folder,
         database=tmp_path / "platform.sqlite",

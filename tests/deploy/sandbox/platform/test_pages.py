@@ -1,6 +1,7 @@
 """What the pages show, and what they never let through."""
 
 from deploy.sandbox.platform import pages
+from deploy.sandbox.platform.lookup import id_number
 from deploy.sandbox.platform.store import ChainState, Row
 from protocol.reasons import Reason
 from protocol.terms import Colour, Direction, Verdict
@@ -91,3 +92,9 @@ def test_a_chain_with_gaps_and_a_counted_fault_are_marked():
 
 def test_a_moment_that_no_calendar_has_does_not_hide_the_row():
     assert f"{2**62} ms" in front(newest=[row(at_ms=2**62)])
+
+
+def test_whoever_tries_the_console_finds_somebody_who_may_apply():
+    page = front(names={5: "张伟"})
+    assert "张伟" in page
+    assert f"<code>{id_number(5)}</code>" in page

@@ -1,1 +1,0 @@
--- Version 5: nothing here. Another branch has a file of this number, which takes the place of this one.
