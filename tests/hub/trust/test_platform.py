@@ -14,7 +14,7 @@ from hub.trust.platform import HttpsSource
 from hub.trust.ports import ClosedPlace, PlatformError, PlatformRefusedError, PlatformTimeoutError
 from hub.trust.sse import Event
 from protocol import cbor
-from protocol.limits import RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES
+from protocol.limits import DESK_ANSWER_BYTES, RESOLVED_BYTES, STATUS_LIST_BYTES, TRUST_BYTES
 from protocol.trace import encode_traces
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
@@ -94,15 +94,19 @@ async def test_a_query_is_posted_and_a_key_is_put(serve):
     assert await source.resolve(b"sealed") == b"answer"
     source = await serve(answering(status=204, seen=seen))
     await source.put_device_key(b"\x01" * 8, b"key")
+    source = await serve(answering(b"told", seen=seen))
+    assert await source.desk(b"asked") == b"told"
     assert [(method, path, body) for method, path, _, body in seen] == [
         ("POST", "/v1/resolve", b"sealed"),
         ("PUT", "/v1/device-keys/" + "01" * 8, b"key"),
+        ("POST", "/v1/desk", b"asked"),
     ]
     assert {headers["Content-Type"] for _, _, headers, _ in seen} == {"application/cose"}
 
 
-async def test_a_resolver_that_is_slow_is_given_up_in_time(serve, monkeypatch):
-    monkeypatch.setattr(module, "_RESOLVE_S", 0.05)
+@pytest.mark.parametrize(("call", "limit"), [("resolve", "_RESOLVE_S"), ("desk", "_DESK_S")])
+async def test_a_resolver_that_is_slow_is_given_up_in_time(serve, monkeypatch, call, limit):
+    monkeypatch.setattr(module, limit, 0.05)
 
     async def handler(request):
         await asyncio.sleep(5)
@@ -111,7 +115,7 @@ async def test_a_resolver_that_is_slow_is_given_up_in_time(serve, monkeypatch):
     source = await serve(handler)
     began_s = time.monotonic()
     with pytest.raises(PlatformTimeoutError):
-        await source.resolve(b"sealed")
+        await CALLS[call](source)
     assert time.monotonic() - began_s < 1
 
 
@@ -121,6 +125,7 @@ CALLS = {
     "snapshot": lambda source: source.snapshot("00" * 8, version=0),
     "places": lambda source: source.closed_places(),
     "resolve": lambda source: source.resolve(b""),
+    "desk": lambda source: source.desk(b""),
     "key": lambda source: source.put_device_key(bytes(8), b""),
 }
 
@@ -146,7 +151,13 @@ async def test_whatever_else_it_answers_is_no_answer(serve, call, status):
 
 @pytest.mark.parametrize(
     ("call", "limit"),
-    [("trust", TRUST_BYTES), ("snapshot", STATUS_LIST_BYTES), ("resolve", RESOLVED_BYTES), ("places", 1 << 20)],
+    [
+        ("trust", TRUST_BYTES),
+        ("snapshot", STATUS_LIST_BYTES),
+        ("resolve", RESOLVED_BYTES),
+        ("desk", DESK_ANSWER_BYTES),
+        ("places", 1 << 20),
+    ],
 )
 async def test_an_answer_that_is_too_long_is_not_read(serve, call, limit):
     source = await serve(answering(bytes(limit + 1)))

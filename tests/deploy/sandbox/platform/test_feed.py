@@ -7,15 +7,18 @@ import os
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from deploy.sandbox.platform.events import KEPT_EVENTS, Events
 from deploy.sandbox.platform.lookup import id_number, opaque_text
 from protocol import cbor
 from protocol.codes import parse_text
+from protocol.desk import Ask, Person, Registration, question_id, seal_question
+from protocol.desk_answer import open_receipt
 from protocol.keys import Ed25519SigningKey
 from protocol.resolve import Query, is_id_number, open_resolved, seal_query
 from protocol.statuslist import StatusList, apply_delta, list_id, open_delta, open_list
-from protocol.terms import Colour, Scheme
+from protocol.terms import Colour, Direction, Scheme
 from protocol.trust import open_trust
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
@@ -127,6 +130,30 @@ async def test_a_number_is_looked_up_and_the_answer_is_signed(platform, authorit
     found = await ask(4321)
     assert (found.found, found.colour) == (True, Colour.YELLOW)
     assert not (await ask(99)).found
+
+
+async def test_a_desk_is_answered_the_same_each_time_and_its_visit_shown(platform, authority_folder):
+    trust = bundle_of((await platform.fetch("/v1/trust"))[1], authority_folder)
+    asked = Registration(
+        nonce=os.urandom(16), place="mall", gate="G1", at_ms=time.time_ns() // 1_000_000,
+        reply=X25519PrivateKey.generate().public_key().public_bytes_raw(), direction=Direction.IN,
+        people=(Person(name="<b>无名氏</b>", number=id_number(5)),),
+    )  # fmt: skip
+    url, body = f"{platform.api}/v1/desk", seal_question(asked, resolver=trust.resolver)
+    answers = []
+    for _ in range(2):
+        async with platform.session.post(url, data=body, ssl=platform.contexts["hub"]) as answer:
+            assert answer.status == 200
+            answers.append(await answer.read())
+    assert answers[0] == answers[1]
+    receipt = open_receipt(answers[0], trust=trust, at_s=int(time.time()), id=question_id(asked), ask=Ask.REGISTRATION)
+    assert (receipt.colours, receipt.direction) == ((Colour.GREY,), Direction.IN)
+    async with platform.session.get(f"{platform.pages}/") as page:
+        text = await page.text()
+    assert text.count("无名氏") == 1
+    assert "<b>无名氏" not in text
+    async with platform.session.post(url, data=body[:-1], ssl=platform.contexts["hub"]) as answer:
+        assert answer.status == 400
 
 
 def test_made_up_identity_numbers_are_well_formed():
