@@ -188,7 +188,7 @@ def test_without_init_a_command_says_what_to_do(hub, folder):
 
 def test_run_hands_its_configuration_to_the_service(hub, folder, monkeypatch):
     service = types.ModuleType("hub.main")
-    service.run = lambda config: 7 if config == load(folder / "hub.toml") else 1
+    service.run = lambda config, *, console: 7 if console and config == load(folder / "hub.toml") else 1
     monkeypatch.setitem(sys.modules, "hub.main", service)
     assert hub("run")[0] == 7
 
