@@ -127,9 +127,16 @@ class TraceStore(Protocol):
         """The platform has taken a page."""
 
     async def end_trace(
-        self, row_id: int, *, state: TraceState, reason: str, now_ms: int, audit: AuditEntry | None
+        self,
+        row_id: int,
+        *,
+        state: TraceState,
+        reason: str,
+        now_ms: int,
+        audit: AuditEntry | None,
+        progress: Progress | None = None,
     ) -> None:
-        """It is over."""
+        """It is over; `progress`, where the platform has taken its last page."""
 
     async def place_gaps(self, place_id: str, *, limit: int) -> tuple[tuple[bytes, bytes, int, int], ...]:
         """(device, epoch, from seq, to seq) of gaps of devices that stand at the place, newest first."""

@@ -248,12 +248,15 @@ class Traces:
                 bare=progress.bare + len(bare),
                 head=hashlib.sha256(sealed).digest(),
             )
-            await self._store.move_trace(trace.row_id, progress)
             if page.last:
                 break
+            await self._store.move_trace(trace.row_id, progress)
         now_ms = self._now_ms()
         audit = self._entry(asked, "trace.answer", now_ms, f"{told} rows, {progress.bare} of them without signed bytes")
-        await self._store.end_trace(trace.row_id, state=TraceState.ANSWERED, reason="", now_ms=now_ms, audit=audit)
+        # With the last page's progress: after a restart between the two, the hub would send a page too many.
+        await self._store.end_trace(
+            trace.row_id, state=TraceState.ANSWERED, reason="", now_ms=now_ms, audit=audit, progress=progress
+        )
         self._metrics.traces.labels("answered").inc()
         _LOG.info("trace_answered", extra={"trace": asked.query_id.hex(), "rows": told, "pages": progress.pages})
 

@@ -3,7 +3,7 @@
 from playwright.async_api import expect
 
 from hub.model import AuditEntry, Role
-from hub.store.trace_ports import Asked, Progress, Span, TraceState
+from hub.store.trace_ports import Asked, Progress, TraceState
 
 HOUR_MS = 3_600_000
 
@@ -21,10 +21,9 @@ async def asked_before(console):
         return Asked(**plain | changes)
 
     audit = AuditEntry(at_ms=now_ms, who="platform 9c41d0e27b5a3f18", action="trace.query", detail="")
-    span = Span(first_id=1, last_id=9, due=5)
     for number, told, bare in ((1, 1204, 317), (2, 500, 0), (3, 0, 0)):
         await store.accept_trace(
-            bytes([number]) * 32, asked(number), span=span, heard_ms=now_ms - number * HOUR_MS, audit=audit
+            bytes([number]) * 32, asked(number), last_id=9, heard_ms=now_ms - number * HOUR_MS, audit=audit
         )
         await store.move_trace(number, Progress(next_id=9, pages=3, told=told, bare=bare, head=bytes(32)))
     await store.end_trace(1, state=TraceState.ANSWERED, reason="", now_ms=now_ms, audit=None)

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import aiosqlite
+
 from hub.model import AuditEntry
 from hub.store.errors import RegistryConflictError
 from hub.store.sqlite.connection import Connections
@@ -93,16 +95,22 @@ class SqliteTraces:
     async def move_trace(self, row_id: int, progress: Progress) -> None:
         """The platform has taken a page."""
         async with self._connections.transaction() as db:
-            await db.execute_fetchall(
-                "UPDATE trace SET next_id = ?, pages = ?, told = ?, bare = ?, head = ? WHERE id = ?",
-                (progress.next_id, progress.pages, progress.told, progress.bare, progress.head, row_id),
-            )
+            await _move(db, row_id, progress)
 
     async def end_trace(
-        self, row_id: int, *, state: TraceState, reason: str, now_ms: int, audit: AuditEntry | None
+        self,
+        row_id: int,
+        *,
+        state: TraceState,
+        reason: str,
+        now_ms: int,
+        audit: AuditEntry | None,
+        progress: Progress | None = None,
     ) -> None:
         """It is over."""
         async with self._connections.transaction() as db:
+            if progress is not None:
+                await _move(db, row_id, progress)
             await db.execute_fetchall(
                 "UPDATE trace SET state = ?, reason = ?, finished_ms = ? WHERE id = ?", (state, reason, now_ms, row_id)
             )
@@ -124,6 +132,13 @@ class SqliteTraces:
             f"{_SELECT} WHERE id < ? ORDER BY id DESC LIMIT ?", (before_id or INT64_MAX, limit)
         )
         return tuple(map(_trace, rows))
+
+
+async def _move(db: aiosqlite.Connection, row_id: int, progress: Progress) -> None:
+    await db.execute_fetchall(
+        "UPDATE trace SET next_id = ?, pages = ?, told = ?, bare = ?, head = ? WHERE id = ?",
+        (progress.next_id, progress.pages, progress.told, progress.bare, progress.head, row_id),
+    )
 
 
 def _values(

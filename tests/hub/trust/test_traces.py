@@ -383,6 +383,27 @@ async def test_after_a_restart_in_the_middle_it_goes_on_with_the_next_page(
     assert told[1].prev == hashlib.sha256(platform.pages[0]).digest()
 
 
+async def test_after_a_restart_right_after_its_last_page_it_is_answered(
+    *, traces, make_traces, ask, pass_by, pages, platform, mall, store, now, monkeypatch
+):
+    await many(pass_by, mall["north"], 3, now)
+    ask()
+
+    async def killed(*_args, **_changes):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "end_trace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await traces.step()
+    platform.queries.clear()
+    await make_traces().step()
+    (trace,) = await store.traces(before_id=None, limit=9)
+    assert (trace.state, trace.reason, trace.progress.pages) == (TraceState.ANSWERED, "", 1)
+    # The same page twice, and none after it.
+    assert [page.page for page in pages()] == [0, 0]
+
+
 async def test_what_comes_while_it_is_answered_is_not_told_and_nobody_is_lost_as_spans_are_entered(
     *, traces, make_traces, ask, pass_by, pages, platform, mall, store, now, monkeypatch
 ):
