@@ -59,7 +59,7 @@ class NewApplication(Shape):
     longitude: Annotated[str, Field(max_length=32)] = ""
     address: Typed = ""
     people_limit: Annotated[str, Field(max_length=32)] = ""
-    commitment: Annotated[str, Field(max_length=8, description=f"`yes`: {COMMITMENT}")] = ""
+    commitment: Annotated[str, Field(max_length=8, description="`yes`, to the commitment that the form shows.")] = ""
     language: Annotated[str, Field(pattern="^(zh|en)$", description="In which the commitment was read.")] = "zh"
 
 

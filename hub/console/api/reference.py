@@ -30,6 +30,8 @@ def described(app: FastAPI) -> dict[str, Any]:
         )
         for route in every_route(app):
             if route.path in told["paths"] and route.permission is not None:
-                told["paths"][route.path][route.method.lower()]["x-permission"] = route.permission.value
+                function = told["paths"][route.path][route.method.lower()]
+                function["x-permission"] = route.permission.value
+                function["summary"] = " ".join(function["description"].split()).partition(". ")[0].removesuffix(".")
         app.openapi_schema = told
     return app.openapi_schema

@@ -16,6 +16,7 @@ from hub.console.pages import (
     me,
     places,
     policies,
+    reference,
     register,
     scanners,
     slips,
@@ -38,4 +39,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     enrolments.ROUTER,
     scanners.ROUTER,
     desk.ROUTER,
+    reference.ROUTER,
 )

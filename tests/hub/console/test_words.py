@@ -10,6 +10,7 @@ from jinja2 import Environment, nodes
 
 import hub.console
 from hub.console.accounts.passwords import PasswordError, checked
+from hub.console.web.functions import paragraphs
 from hub.console.web.render import MENU
 from hub.console.web.words import LANGUAGES, Words
 from hub.model import Role
@@ -133,7 +134,8 @@ def constants() -> set[str]:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Constant | ast.JoinedStr):
                     found |= texts(node, {})
-    return found
+    # The description of the API shows docstrings, a paragraph on one line.
+    return found | {line for text in found for line in paragraphs(text)}
 
 
 def filled(sentence: str, known: set[str]) -> bool:
