@@ -4,6 +4,7 @@ The way of a request: `web/headers.py` (limits, headers) -> `web/asking.py` (who
 answers programs) or `pages/` (calls the same functions, and answers people).
 """
 
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from hub.console import api, pages
 from hub.console.errors import ConflictError, ConsoleError, InvalidError, NotFoundError, NotSignedInError, TooManyError
 from hub.console.site import Site
-from hub.console.web.asking import as_json, signed_in
+from hub.console.web.asking import Of, as_json, signed_in
 from hub.console.web.headers import Headers, Limits
 from hub.console.web.pace import Paced
 from hub.console.web.render import page
@@ -30,11 +31,12 @@ _VERSION: Final = "1"
 
 def console_app(site: Site) -> Headers:
     """The console of a site."""
-    return Headers(Paced(Limits(routed(site)), pace=site.pace), https=site.https)
+    return Headers(Paced(Limits(Of(site, routes())), pace=site.pace), https=site.https)
 
 
-def routed(site: Site) -> FastAPI:
-    """Its routes alone."""
+@cache
+def routes() -> FastAPI:
+    """Every route. No route is of one site alone, and making them all takes seconds: one for the process."""
     app = FastAPI(
         title="Gatelight",
         version=_VERSION,
@@ -43,7 +45,6 @@ def routed(site: Site) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    app.state.site = site
     for router in api.ROUTERS:
         app.include_router(router, prefix=API)
     for router in pages.ROUTERS:

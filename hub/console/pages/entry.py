@@ -12,7 +12,7 @@ from hub.console.accounts.door import LetIn
 from hub.console.errors import ConsoleError
 from hub.console.pages.forms import attempt, form_of, to
 from hub.console.site import Site
-from hub.console.web.asking import TheSite, caller_of, cookie_name, must_be_ours, signed_in
+from hub.console.web.asking import TheSite, caller_of, cookie_name, must_be_ours, signed_in, site_of
 from hub.console.web.render import LANGUAGE_COOKIE, MENU, page
 from hub.console.web.words import LANGUAGES
 from hub.model import Account, Role
@@ -131,7 +131,7 @@ def _welcome(
     administrator = account is None or account.role is Role.ADMINISTRATOR
     secret = totp.secret_or_new(_text(form, "secret"))
     name = _text(form, "name") or (account.name if account else "")
-    address = totp.address(secret, name=name or "administrator", site=request.app.state.site.name)
+    address = totp.address(secret, name=name or "administrator", site=site_of(request).name)
     values: dict[str, Any] = {
         "token": token,
         "account": account,

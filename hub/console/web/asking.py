@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.console.accounts.door import Caller
 from hub.console.accounts.roles import Permission, may
@@ -93,9 +94,20 @@ class Needs:
         return signed
 
 
+class Of:
+    """ASGI: says with each request which site it came to."""
+
+    def __init__(self, site: Site, app: ASGIApp) -> None:
+        self.site, self._app = site, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self._app({**scope, "site": self.site}, receive, send)
+
+
 def site_of(request: Request) -> Site:
-    """The console that the request came to."""
-    site: Site = request.app.state.site
+    """The site that the request came to."""
+    site: Site = request.scope["site"]
     return site
 
 

@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import BaseModel
 
-from hub.console.app import routed
+from hub.console.app import routes
 from hub.console.web.routes import Route, every_route
 
 OURS = {
@@ -40,7 +39,7 @@ ASKED = {"from_ms": "1789999200000", "to_ms": "1790002800000", "ask": "0"}
 THEIRS = OURS | {"place": "station", "place_id": "station"}
 """A place that is there, and not of a scoped account."""
 
-ROUTES = list(every_route(routed(SimpleNamespace(https=False))))
+ROUTES = list(every_route(routes()))
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 

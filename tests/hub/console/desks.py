@@ -15,6 +15,7 @@ from deploy.sandbox.platform.lookup import LookUp, id_number
 from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import PlatformStore
 from deploy.sandbox.platform.wallet import Wallet
+from hub.console.web.asking import Of
 from hub.errands import Errands
 from hub.health import Health, Metrics
 from hub.store.trust_ports import Believed, BelievedKind
@@ -30,11 +31,12 @@ KNOWN = 7
 """A person whom the platform knows."""
 
 
-def routes_of(app):
-    """What answers, behind headers, limits and pace."""
-    while not hasattr(app, "state"):
+def becomes(console, site):
+    """Its site is another one, also for a server that is running already."""
+    app = console.app
+    while not isinstance(app, Of):
         app = app._app
-    return app
+    console.site = app.site = site
 
 
 @dataclass
@@ -130,8 +132,7 @@ async def at_work(console, folder):
     )
     believing = replace(console.site, root=window.root)
     believing.errands._longest_s = 10.0
-    console.site = believing
-    routes_of(console.app).state.site = believing
+    becomes(console, believing)
     desk = desk_of(console.store, window, now_ms=console.clock.now_ms)
     errands = Errands(
         store=console.store,

@@ -1,18 +1,16 @@
 """The description of the API that people read: every function with what it needs, in both languages."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from hub.console.accounts.roles import Permission
 from hub.console.api.reference import described
 from hub.console.api.shapes import REFUSALS
-from hub.console.app import routed
+from hub.console.app import routes
 from hub.console.web.functions import Function, Value, functions, paragraphs
 from hub.console.web.words import Words
 from hub.model import Role
 
-ALL = list(functions(described(routed(SimpleNamespace()))))
+ALL = list(functions(described(routes())))
 UNBOUNDED = {"yes or no", "one of", "object"}
 
 

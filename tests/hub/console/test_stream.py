@@ -50,7 +50,7 @@ async def who(console) -> Signed:
 
 
 def start(console, who, look, reader, **settings):
-    request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(site=console.site)))
+    request = SimpleNamespace(scope={"site": console.site})
     quick = {"every_s": 0.001, "session_s": 0.002} | settings
     stream = EventStream(request, who, look, **quick)
     return asyncio.create_task(stream({"type": "http"}, reader.receive, reader.send))
