@@ -6,6 +6,7 @@ A sentence with numbers in it is looked up as it is, and then with `{}` for each
 
 import re
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -71,6 +72,7 @@ def wanted(cookie: str | None, accepted: str) -> str:
     return best
 
 
+@cache
 def _read(language: str) -> dict[str, str]:
     known: dict[str, str] = {}
     for part in sorted((files("hub.console") / "words" / language).iterdir(), key=lambda part: part.name):

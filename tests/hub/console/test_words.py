@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ ERRORS = {
 }
 
 
+@cache
 def in_templates() -> set[str]:
     """All `_("...")`, in text, in attributes and in what is given to macros."""
     environment = Environment(autoescape=True, extensions=["jinja2.ext.i18n"])
@@ -48,6 +50,7 @@ def literals(node: nodes.Node) -> list[nodes.Const]:
     return [each for each in consts if isinstance(each.value, str)]
 
 
+@cache
 def in_python() -> set[str]:
     """Sentences of errors, and of `say("...")`."""
     found: set[str] = set()
@@ -93,11 +96,13 @@ def texts(node: ast.expr, named: dict[str, set[str]]) -> set[str]:
             return set()
 
 
+@cache
 def shown() -> set[str]:
     everywhere = in_templates() | in_python()
     return {each for each in everywhere if each} | {title for _, title, _ in MENU} | {role.value for role in Role}
 
 
+@cache
 def catalogues() -> dict[str, set[str]]:
     found = {}
     for path in sorted((HERE / "words" / "zh").glob("*.po")):
@@ -126,6 +131,7 @@ def test_no_translation_is_unused():
     assert unused == []
 
 
+@cache
 def constants() -> set[str]:
     """Every text in the hub's Python and in the protocol's, also one that is written on several lines."""
     found: set[str] = set()
