@@ -31,6 +31,10 @@ MENU: Final = (
 )
 
 
+_ALSO: Final = {"/places": "/place-applications"}
+"""Pages that belong to a menu's entry without lying under its path."""
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -67,7 +71,8 @@ def page(
     def moment(at_ms: int | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
         return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).strftime(form)
 
-    menu = [(path, say(title)) for path, title, permission in MENU if signed is not None and signed.may(permission)]
+    path = request.url.path
+    menu = [(to, say(title), _is_at(path, to)) for to, title, needs in MENU if signed is not None and signed.may(needs)]
     text = (
         _environment()
         .get_template(template)
@@ -77,7 +82,7 @@ def page(
             language=language,
             languages=LANGUAGES,
             menu=menu,
-            path=request.url.path,
+            path=path,
             moment=moment,
             permission=Permission,
             _=say,
@@ -86,3 +91,7 @@ def page(
         )
     )
     return HTMLResponse(text, status_code=status, headers=dict(headers or {}) | {"content-language": language})
+
+
+def _is_at(path: str, entry: str) -> bool:
+    return any(path == at or path.startswith(f"{at}/") for at in (entry, _ALSO.get(entry, entry)))
