@@ -48,7 +48,9 @@ from tests.hub.console.conftest import CALLER, Clock, Console, open_console
 
 HERE: Final = Path(__file__).parent
 SCREENS: Final = HERE.parent.parent / ".artefacts" / "screens"
-CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# Chromium without the windows around it: the same pages in half of the time.
+NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM: Final = next(filter(None, map(shutil.which, NAMES)), None)
 SIZES: Final = {1280: 800, 390: 844}
 WAIT_MS: Final = 20_000
 """Longest wait for anything in a page: machines are busy."""
@@ -130,10 +132,12 @@ class Stage:
         await page.screenshot(path=SCREENS / f"{name}-{self.language}-{self.width}.png", full_page=full)
         wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found = [f"{wide} pixels wider than the window"] if wide > 0 else []
-        for colours in ("dark", "light"):
+        await page.evaluate(AXE_SCRIPT)
+        # In the dark only colours are others, and those are the same in every language.
+        looks = [("dark", {"runOnly": ["color-contrast"]})] if self.language == "zh" else []
+        for colours, rules in [*looks, ("light", {})]:
             await page.emulate_media(color_scheme=colours)
-            await page.evaluate(AXE_SCRIPT)
-            told = await page.evaluate("axe.run({resultTypes: ['violations']})")
+            told = await page.evaluate("options => axe.run(options)", {"resultTypes": ["violations"], **rules})
             found += [
                 f"{colours}: {each['id']} ({each['impact']}): {node['html']} {node['failureSummary']}"
                 for each in told["violations"]
@@ -168,7 +172,7 @@ class Stage:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM: the pages are not looked at. Install the package `chromium`.")
+        pytest.skip("NO CHROMIUM: the pages are not looked at. Install the package `chromium-headless-shell`.")
     async with async_playwright() as playwright:
         # As root, as in many containers, Chromium has no sandbox of its own.
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
