@@ -3,20 +3,34 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
 
 from hub.console.accounts.roles import Permission
-from hub.console.api.shapes import PAGE_MOST, REFUSALS, Shape, TimeMs
+from hub.console.api.scanner_shapes import (
+    ActOut,
+    CertificateOut,
+    Evidence,
+    EvidenceOut,
+    FleetPage,
+    GapOut,
+    HourOut,
+    KeyOut,
+    MayReason,
+    Papers,
+    Reason,
+    SampleOut,
+    ScannerOut,
+    sample_out,
+    scanner_out,
+)
+from hub.console.api.shapes import PAGE_MOST, REFUSALS
 from hub.console.errors import NotFoundError
-from hub.console.fleet.search import Asked, Judged, Sort, found, judged
-from hub.console.fleet.troubles import Standing, Trouble, online
+from hub.console.fleet.search import Asked, Sort, found, judged
+from hub.console.fleet.troubles import Standing
 from hub.console.site import Site
 from hub.console.web.asking import Needs, Signed, TheSite
 from hub.model import Device, DeviceState
 from hub.registry import changes
-from hub.registry.checks import REASON_CHARS
 from hub.store.fleet_ports import SLOT_MS, SLOTS_KEPT
-from protocol.health import ClockSource, State, Supply
 from protocol.terms import Colour
 
 ROUTER = APIRouter(prefix="/scanners", tags=["Scanners"], responses=REFUSALS)
@@ -32,165 +46,6 @@ HOURS: Final = 24
 _DAY_MS: Final = 86_400_000
 _COLOURS: Final = (Colour.GREEN, Colour.NOTICE, Colour.YELLOW, Colour.RED, Colour.GREY)
 TEXT_CHARS: Final = 64
-
-
-class ScannerOut(Shape):
-    """A scanner and how it fares. What it did not say is null; rates are between its last two messages."""
-
-    device: str
-    name: str
-    place: str
-    gate: str
-    direction: str
-    """`in`, `out` or `both`."""
-    state: DeviceState
-    reason: str
-    standing: Standing
-    troubles: list[Trouble]
-    added_ms: TimeMs
-    changed_ms: TimeMs
-    online: bool
-    seen_ms: TimeMs | None
-    firmware: str
-    trust_version: int
-    policy_version: int
-    certificate_ms: TimeMs | None
-    certificate_days: int | None
-    scans_hour: int
-    heard_ms: TimeMs | None = None
-    """When the rest was said."""
-    service: str | None = None
-    enabled: bool | None = None
-    spool: int | None = None
-    unsent_s: int | None = None
-    frame_rate: float | None = None
-    """Frames a second."""
-    decode_ms: float | None = None
-    scans: int | None = None
-    frames: int | None = None
-    frames_dropped: int | None = None
-    foreign: int | None = None
-    decoder_restarts: int | None = None
-    camera_restarts: int | None = None
-    clock_trusted: bool | None = None
-    clock_source: str | None = None
-    clock_off_ms: int | None = None
-    """Its clock less the hub's when it spoke; the way there is in it."""
-    lists: int | None = None
-    lists_stale: int | None = None
-    trust_days: int | None = None
-    thermometer_ok: bool | None = None
-    temperature: float | None = None
-    """The board's, in °C."""
-    supply: str | None = None
-    disk_free_mib: int | None = None
-    disk_mib: int | None = None
-    refused: int | None = None
-    provisioning: int | None = None
-
-
-class FleetPage(Shape):
-    """A page of the table. The counts are of the whole fleet, without those that are revoked."""
-
-    scanners: list[ScannerOut]
-    found: int
-    page: int
-    pages: int
-    total: int
-    in_trouble: int
-    standings: dict[Standing, int]
-
-
-class SampleOut(Shape):
-    """Five minutes that end at `at_ms`."""
-
-    at_ms: TimeMs
-    scans: int
-    spool: int
-    temperature: float | None
-    frame_rate: float | None
-    decode_ms: float | None
-
-
-class HourOut(Shape):
-    """One hour of the scanner's gate, by colour."""
-
-    at_ms: TimeMs
-    colours: dict[str, int]
-
-
-class CertificateOut(Shape):
-    """A certificate that the hub's authority gave it."""
-
-    serial: str
-    issued_ms: TimeMs
-    not_after_ms: TimeMs
-    revoked_ms: TimeMs | None
-
-
-class KeyOut(Shape):
-    """A key that it signs by, or has signed by until `until_ms`."""
-
-    kid: str
-    from_ms: TimeMs
-    until_ms: TimeMs | None
-    announced_ms: TimeMs | None
-    """When the platform was told of it."""
-
-
-class Papers(Shape):
-    """What it is known by."""
-
-    certificates: list[CertificateOut]
-    keys: list[KeyOut]
-
-
-class EvidenceOut(Shape):
-    """Something that is kept against it. The bytes themselves stay with the hub."""
-
-    received_ms: TimeMs
-    reason: str
-    detail: str
-    seq: int | None
-    bytes: int
-
-
-class GapOut(Shape):
-    """Check-ins that neither the hub nor the scanner has any more."""
-
-    from_seq: int
-    to_seq: int
-    why: str
-
-
-class Evidence(Shape):
-    """What is kept against it, newest first, at most 100 of each."""
-
-    quarantined: int
-    """How many there are."""
-    entries: list[EvidenceOut]
-    gaps: list[GapOut]
-
-
-class ActOut(Shape):
-    """An entry of the audit log that names it."""
-
-    at_ms: TimeMs
-    who: str
-    action: str
-    detail: str
-
-
-class Reason(Shape):
-    """Why."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=REASON_CHARS)]
-
-
-class MayReason(Shape):
-    """Why, if there is something to say."""
-
-    reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""
 
 
 @ROUTER.get("")
@@ -216,7 +71,7 @@ async def list_scanners(
         name: sum(each.standing is name for each in alive) for name in Standing if name is not Standing.REVOKED
     }
     return FleetPage(
-        scanners=[_out(each, now_ms) for each in kept[(page - 1) * limit : page * limit]],
+        scanners=[scanner_out(each, now_ms) for each in kept[(page - 1) * limit : page * limit]],
         found=len(kept),
         page=page,
         pages=max(1, -(-len(kept) // limit)),
@@ -233,7 +88,7 @@ async def one_scanner(site: TheSite, who: Reader, device: DeviceId) -> ScannerOu
     row = await site.store.fleet_row(bytes.fromhex(device), slot=now_ms // SLOT_MS)
     if row is None:
         raise NotFoundError
-    return _out(judged((row,), now_ms=now_ms)[0], now_ms)
+    return scanner_out(judged((row,), now_ms=now_ms)[0], now_ms)
 
 
 @ROUTER.get("/{device}/samples")
@@ -242,17 +97,7 @@ async def samples(site: TheSite, who: Reader, device: DeviceId) -> list[SampleOu
     found_device = await _device(site, device)
     to_slot = site.now_ms() // SLOT_MS + 1
     kept = await site.store.device_samples(found_device.device_id, from_slot=to_slot - SLOTS_KEPT, to_slot=to_slot)
-    return [
-        SampleOut(
-            at_ms=(each.slot + 1) * SLOT_MS,
-            scans=each.scans,
-            spool=each.spool,
-            temperature=_per(each.board_cc, 100),
-            frame_rate=_per(each.frame_rate_c, 100),
-            decode_ms=_per(each.decode_us, 1000),
-        )
-        for each in kept
-    ]
+    return [sample_out(each) for each in kept]
 
 
 @ROUTER.get("/{device}/hours")
@@ -356,56 +201,3 @@ async def _device(site: Site, device: str) -> Device:
     if found_device is None:
         raise NotFoundError
     return found_device
-
-
-def _per(value: int | None, per: int) -> float | None:
-    return None if value is None else value / per
-
-
-def direction_text(device: Device) -> str:
-    """`in`, `out` or `both`."""
-    return "both" if device.direction is None else device.direction.wire_name
-
-
-def _out(each: Judged, now_ms: int) -> ScannerOut:
-    row, device, seen = each.row, each.row.device, each.row.seen
-    ends_ms = row.certificate_ms
-    plain = ScannerOut(
-        device=device.device_id.hex(),
-        name=device.name,
-        place=device.place_id,
-        gate=device.gate_id,
-        direction=direction_text(device),
-        state=device.state,
-        reason=device.reason,
-        standing=each.standing,
-        troubles=list(each.troubles),
-        added_ms=device.added_ms,
-        changed_ms=device.changed_ms,
-        online=online(row, now_ms=now_ms),
-        seen_ms=None if seen is None else seen.seen_ms,
-        firmware="" if seen is None else seen.firmware,
-        trust_version=0 if seen is None else seen.trust_version,
-        policy_version=0 if seen is None else seen.policy_version,
-        certificate_ms=ends_ms,
-        certificate_days=None if ends_ms is None else max(0, (ends_ms - now_ms) // _DAY_MS),
-        scans_hour=row.scans_hour,
-    )
-    health = row.health
-    if health is None:
-        return plain
-    same = ("heard_ms", "enabled", "spool", "unsent_s", "scans", "frames", "frames_dropped", "foreign")
-    more = ("decoder_restarts", "camera_restarts", "clock_trusted", "lists", "lists_stale", "trust_days")
-    rest = ("thermometer_ok", "disk_free_mib", "disk_mib", "refused", "provisioning")
-    return plain.model_copy(
-        update={name: getattr(health, name) for name in (*same, *more, *rest)}
-        | {
-            "service": State(health.state).name.lower(),
-            "frame_rate": _per(health.frame_rate_c, 100),
-            "decode_ms": _per(health.decode_us, 1000),
-            "clock_source": None if health.clock_source is None else ClockSource(health.clock_source).name.lower(),
-            "clock_off_ms": health.at_ms - health.heard_ms,
-            "temperature": _per(health.board_cc, 100),
-            "supply": None if health.supply is None else Supply(health.supply).name.lower(),
-        }
-    )

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from hub.console.accounts.roles import Permission
 from hub.console.api import enrolments as api
-from hub.console.api import scanners
+from hub.console.api.scanner_shapes import direction_text
 from hub.console.errors import ConflictError, ConsoleError, InvalidError
 from hub.console.pages.forms import attempt_or, form_of, shape, to
 from hub.console.site import Site
@@ -147,7 +147,7 @@ async def _one(
         asked=asked,
         old=[each for each in old if each.place_id == asked.place],
         gates=[each for each in await site.store.gates() if each.place_id == asked.place],
-        direction_text=scanners.direction_text,
+        direction_text=direction_text,
         form=form,
         error=error,
     )

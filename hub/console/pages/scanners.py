@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from hub.console.accounts.roles import Permission
 from hub.console.api import commands as orders
 from hub.console.api import scanners as api
+from hub.console.api.scanner_shapes import MayReason, Reason
 from hub.console.errors import ConsoleError, InvalidError
 from hub.console.fleet.search import ANY, Sort
 from hub.console.fleet.troubles import Standing, Trouble
@@ -30,7 +31,7 @@ Writer = Annotated[Signed, Depends(Needs(Permission.FLEET_WRITE))]
 _LOOK_S: Final = 5.0
 """A whole fleet is read for it; figures in it are half a minute old anyway."""
 _ONE_LOOK_S: Final = 1.0
-_STATES: Final[dict[str, type[Any]]] = {"revoke": api.Reason, "quarantine": api.Reason, "release": api.MayReason}
+_STATES: Final[dict[str, type[Any]]] = {"revoke": Reason, "quarantine": Reason, "release": MayReason}
 _SAID: Final[dict[str, Any]] = {
     "troubles": TROUBLES,
     "standings": STANDINGS,
