@@ -42,20 +42,35 @@ _SAID: Final[dict[str, Any]] = {
 }
 
 
-@ROUTER.get("")
-async def table(
-    request: Request,
-    site: TheSite,
-    who: Reader,
+def _asked(
     place: Annotated[str, Query(max_length=32)] = "",
     standing: Annotated[str, Query(max_length=32)] = "",
     trouble: Annotated[str, Query(max_length=32)] = "",
     text: Annotated[str, Query(max_length=api.TEXT_CHARS)] = "",
     sort: Annotated[str, Query(max_length=32)] = Sort.TROUBLE,
+) -> dict[str, str]:
+    """The table's questions; those that nobody of ours asks are left out."""
+    return {
+        "place": place,
+        "standing": standing if standing in set(Standing) else "",
+        "trouble": trouble if trouble == ANY or trouble in set(Trouble) else "",
+        "text": text,
+        "sort": sort if sort in set(Sort) else Sort.TROUBLE,
+    }
+
+
+Filter = Annotated[dict[str, str], Depends(_asked)]
+
+
+@ROUTER.get("")
+async def table(
+    request: Request,
+    site: TheSite,
+    who: Reader,
+    asked: Filter,
     number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
     """The fleet."""
-    asked = _asked(place, standing, trouble, text, sort)
     values = await _table(site, who, asked, number)
     return page(request, "scanners.html", signed=who, places=await site.store.places(), any=ANY, **_SAID, **values)
 
@@ -65,15 +80,10 @@ async def table_stream(
     request: Request,
     site: TheSite,
     who: Reader,
-    place: Annotated[str, Query(max_length=32)] = "",
-    standing: Annotated[str, Query(max_length=32)] = "",
-    trouble: Annotated[str, Query(max_length=32)] = "",
-    text: Annotated[str, Query(max_length=api.TEXT_CHARS)] = "",
-    sort: Annotated[str, Query(max_length=32)] = Sort.TROUBLE,
+    asked: Filter,
     number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
     """The same table whenever it has changed."""
-    asked = _asked(place, standing, trouble, text, sort)
 
     async def look() -> Mapping[str, str]:
         return {"table": _part(request, who, "scanners_table.html", await _table(site, who, asked, number))}
@@ -194,17 +204,6 @@ def _args(form: dict[str, str], name: str) -> dict[str, int | bool]:
         elif form.get(key, "").isdecimal():
             args[key] = int(form[key][:9])
     return args
-
-
-def _asked(place: str, standing: str, trouble: str, text: str, sort: str) -> dict[str, str]:
-    """The table's questions; those that nobody of ours asks are left out."""
-    return {
-        "place": place,
-        "standing": standing if standing in set(Standing) else "",
-        "trouble": trouble if trouble == ANY or trouble in set(Trouble) else "",
-        "text": text,
-        "sort": sort if sort in set(Sort) else Sort.TROUBLE,
-    }
 
 
 async def _table(site: Site, who: Signed, asked: dict[str, str], number: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hub.store.fleet_ports import HOUR_SLOTS, DeviceHealth, DeviceSample, FleetR
 from hub.store.sqlite.commands import SELECT_SEEN, seen_of
 from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.registry import SELECT_DEVICE, device_of
+from hub.store.sqlite.reports import SELECT_QUARANTINE, quarantine_of
 from protocol.health import ClockSource, State, Supply
 from protocol.terms import Colour, Direction, Verdict
 
@@ -132,23 +133,9 @@ class SqliteFleet:
     async def device_quarantine(self, device_id: bytes, *, limit: int) -> tuple[QuarantineRow, ...]:
         """Newest first."""
         rows = await self._connections.read(
-            "SELECT id, epoch, seq, received_ms, reason, detail, data FROM quarantine"
-            " WHERE device = ? AND data IS NOT NULL ORDER BY id DESC LIMIT ?",
-            (device_id, limit),
+            f"{SELECT_QUARANTINE} WHERE device = ? AND data IS NOT NULL ORDER BY id DESC LIMIT ?", (device_id, limit)
         )
-        return tuple(
-            QuarantineRow(
-                row_id=row_id,
-                device_id=device_id,
-                epoch=epoch,
-                seq=seq,
-                received_ms=received_ms,
-                reason=reason,
-                detail=detail,
-                data=data,
-            )
-            for row_id, epoch, seq, received_ms, reason, detail, data in rows
-        )
+        return tuple(quarantine_of(row) for row in rows)
 
     async def device_gaps(self, device_id: bytes, *, limit: int) -> tuple[Gap, ...]:
         """Newest first."""

@@ -1,7 +1,7 @@
 """SQLite: what status, the console and exports read."""
 
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
 
 from hub.model import Gap, MinuteCount, QuarantineRow, StoredCheckIn, StoreStatus
 from hub.store.register_ports import Wanted
@@ -9,6 +9,7 @@ from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.register import rows_of, spans_of
 from protocol.terms import Colour, Direction, Verdict
 
+SELECT_QUARANTINE: Final = "SELECT id, device, epoch, seq, received_ms, reason, detail, data FROM quarantine"
 # Rows are never deleted, so the highest id is their number.
 _STATUS: Final = """
 WITH stored (n) AS (SELECT coalesce(max(id), 0) FROM checkin),
@@ -27,6 +28,21 @@ SELECT (SELECT n FROM stored),
     (SELECT count(*) FROM quarantine),
     (SELECT count(*) FROM gap)
 """
+
+
+def quarantine_of(row: Sequence[Any]) -> QuarantineRow:
+    """A row of `SELECT_QUARANTINE`."""
+    row_id, device_id, epoch, seq, received_ms, reason, detail, data = row
+    return QuarantineRow(
+        row_id=row_id,
+        device_id=device_id,
+        epoch=epoch,
+        seq=seq,
+        received_ms=received_ms,
+        reason=reason,
+        detail=detail,
+        data=data,
+    )
 
 
 class SqliteReports:
@@ -71,23 +87,8 @@ class SqliteReports:
 
     async def quarantine_list(self, *, limit: int) -> tuple[QuarantineRow, ...]:
         """The newest quarantined entries, newest first."""
-        rows = await self._connections.read(
-            "SELECT id, device, epoch, seq, received_ms, reason, detail, data FROM quarantine ORDER BY id DESC LIMIT ?",
-            (limit,),
-        )
-        return tuple(
-            QuarantineRow(
-                row_id=row_id,
-                device_id=device_id,
-                epoch=epoch,
-                seq=seq,
-                received_ms=received_ms,
-                reason=reason,
-                detail=detail,
-                data=data,
-            )
-            for row_id, device_id, epoch, seq, received_ms, reason, detail, data in rows
-        )
+        rows = await self._connections.read(f"{SELECT_QUARANTINE} ORDER BY id DESC LIMIT ?", (limit,))
+        return tuple(quarantine_of(row) for row in rows)
 
     async def gap_list(self, *, limit: int) -> tuple[Gap, ...]:
         """The gaps noted last, newest first."""
