@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hub.broker.access import RESPONSE, AccessControl
 from hub.broker.client import BrokerClient, Route
-from hub.clock import kernel_synchronised
+from hub.clock import kernel_synchronised, now_ms
 from hub.config import HubConfig
 from hub.deliver.aggregate import aggregate
 from hub.deliver.forward import Forward
@@ -39,7 +39,6 @@ from hub.startup import (
     enrolment_server,
     mutual_tls,
     new_presence,
-    now_ms,
     read_bundle,
     read_signing_key,
 )

@@ -2,7 +2,6 @@
 
 import secrets
 import ssl
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from hub.broker.client import Presence
 from hub.broker.wire import Outgoing
+from hub.clock import now_ms
 from hub.companion import Companion
 from hub.config import Console, HubConfig
 from hub.deliver.alert import Alerts
@@ -201,8 +201,3 @@ def read_signing_key(path: Path) -> SigningKey:
         raise ValueError(f"{path}: others than its owner may read the private key; chmod 600 it")
     with path.open("rb") as file:
         return parse_private(file.read(KEY_FILE_BYTES + 1))
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000

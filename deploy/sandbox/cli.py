@@ -73,7 +73,7 @@ async def _up(arguments: argparse.Namespace, console: Console) -> int:
         started_s = asyncio.get_running_loop().time()
         console.print("闸光站点启动中… Starting a Gatelight site…", style="dim")
         blank = 0 if arguments.once else 1
-        site = Site(folder.resolve(), gates=arguments.gates or GATES, blank=blank)
+        site = Site(folder.resolve(), gates=arguments.gates or GATES, blank=blank, console=True)
         async with site, watched(site) as counters, try_out(site) as steps:
             view = SiteView(site, counters=counters, console=console)
             took_s = asyncio.get_running_loop().time() - started_s

@@ -101,8 +101,12 @@ def hub_config(
     authority: AuthorityFiles,
     broker: CertificateFiles,
     platform: CertificateFiles,
+    console: bool,
 ) -> str:
-    """The hub's file."""
+    """The hub's file, with a console or without one."""
+    # Plain HTTP is for this machine only.
+    url = f"http://{HOST}:{ports.console}"
+    shown = {"console": {"host": HOST, "port": ports.console, "url": url, "name": "Gatelight 演示 Demo"}}
     return toml(
         {
             "hub_id": hub_id.hex(),
@@ -114,16 +118,10 @@ def hub_config(
             "http": {"host": hosts.hub, "port": ports.hub_http},
             "ca": {"cert": authority.cert, "key": authority.key},
             "enrolment": {"host": hosts.hub, "port": ports.hub_enrolment, "url": enrolment_url(hosts, ports)},
-            "console": {
-                # Plain HTTP is for this machine only.
-                "host": HOST,
-                "port": ports.console,
-                "url": f"http://{HOST}:{ports.console}",
-                "name": "Gatelight 演示 Demo",
-            },
             "retention": {"personal_h": 24},
             # A container has no time service of its own; its host's clock is right.
             "clock": {"source": "assume"},
+            **(shown if console else {}),
         }
     )
 

@@ -84,11 +84,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a site is: its gates, how many more are as from the box, and how often their cameras look."""
+    """How large a site is: its gates, how many more are as from the box, how often cameras look, a console or none."""
 
     gates: int
     blank: int = 0
     frames_per_s: float = 30.0
+    console: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
             authority=configs.AuthorityFiles(cert=site_ca.certificate_file, key=site_ca.key_file),
             broker=site_ca.client("hub"),
             platform=platform_ca.client(hub_id.hex()),
+            console=size.console,
         ),
         encoding="utf-8",
     )

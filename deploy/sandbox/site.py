@@ -63,6 +63,7 @@ class Site:
         gates: how many.
         blank: how many more there are as from the box; they stand in `blanks`, and in `joined` too once they `join`.
         frames_per_s: how often the cameras look.
+        console: whether the hub has one; its process takes seconds to start.
         around: what the parts run in; by default this machine, as it is.
     """
 
@@ -73,9 +74,10 @@ class Site:
         gates: int = 2,
         blank: int = 0,
         frames_per_s: float = 30.0,
+        console: bool = False,
         around: Surroundings = Surroundings(),  # noqa: B008 -- it is frozen
     ) -> None:
-        size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s)
+        size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s, console=console)
         self.layout: Layout = lay_out(folder, size=size, now=dt.datetime.now(dt.UTC), around=around)
         self._around = around
         layout = self.layout

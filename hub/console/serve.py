@@ -11,6 +11,7 @@ from typing import Final
 
 import uvicorn
 
+from hub.clock import now_ms
 from hub.config import Console
 from hub.console.accounts.door import Door
 from hub.console.accounts.passwords import Passwords
@@ -19,7 +20,6 @@ from hub.console.app import console_app
 from hub.console.errands import Errands
 from hub.console.site import Enrolling, Site
 from hub.console.web.words import Words
-from hub.startup import now_ms
 from hub.store.errors import StoreError
 from hub.store.ports import Store
 from protocol.keys import VerifyKey
