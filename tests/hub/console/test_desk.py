@@ -158,6 +158,7 @@ async def test_a_gate_of_ones_own_place_that_is_not_there_is_not_found(console, 
     assert (await ask(client, registration(gate="G7"), platform)).status_code == 404
 
 
+@pytest.mark.slow
 async def test_numbers_cannot_be_tried_one_after_the_other(console, platform):
     client = await console.signed_in(Role.ATTENDANT)
     said = [await ask(client, look_up(nonce), platform) for nonce in range(11)]

@@ -67,6 +67,7 @@ def role_for(route) -> Role:
     ],
     ids=str,
 )
+@pytest.mark.slow
 async def test_no_other_site_changes_anything(console, came):
     wrong = []
     for route in UNSAFE:
@@ -77,6 +78,7 @@ async def test_no_other_site_changes_anything(console, came):
     assert not wrong
 
 
+@pytest.mark.slow
 async def test_every_answer_has_every_header(console):
     wrong = []
 
@@ -118,6 +120,7 @@ async def test_an_error_of_ours_has_the_headers_too_and_tells_nothing(console, m
     assert b"1234" not in b"".join(each.get("body", b"") for each in sent)
 
 
+@pytest.mark.slow
 async def test_no_route_reads_more_than_the_longest_body(console):
     wrong = []
     for route in UNSAFE:
@@ -131,6 +134,7 @@ async def test_no_route_reads_more_than_the_longest_body(console):
     assert not wrong
 
 
+@pytest.mark.slow
 async def test_an_account_that_asks_without_end_is_told_to_wait(console):
     console.site = dataclasses.replace(console.site, pace=Pace(accounts=Rates(burst=ACCOUNT_BURST, per_s=0)))
     console.app = console_app(console.site)
@@ -143,6 +147,7 @@ async def test_an_account_that_asks_without_end_is_told_to_wait(console):
     assert (await other.get("/api/v1/me")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_an_address_that_asks_without_end_is_told_to_wait(console):
     console.site = dataclasses.replace(console.site, pace=Pace(addresses=Rates(burst=ADDRESS_BURST / 20, per_s=0)))
     console.app = console_app(console.site)
@@ -151,6 +156,7 @@ async def test_an_address_that_asks_without_end_is_told_to_wait(console):
     assert (await ask(console.app, "GET", "/robots.txt", headers={})).status == 429
 
 
+@pytest.mark.slow
 async def test_a_hostile_text_in_any_field_comes_back_as_text(console):
     """Every form of every page, one field after the other; and whatever stands in an address."""
     await spoilt(console)
@@ -195,6 +201,7 @@ async def test_a_hostile_text_where_nobody_is_signed_in_comes_back_as_text(conso
                 assert not any(raw in answer.text for raw in RAW), (path, name)
 
 
+@pytest.mark.slow
 async def test_what_is_in_the_database_comes_as_text_on_every_page(console):
     await spoilt(console)
     shown = 0
@@ -219,6 +226,7 @@ async def test_the_language_sends_nobody_elsewhere(console, where):
     assert "javascript:1" not in page.text
 
 
+@pytest.mark.slow
 async def test_no_cell_of_a_table_to_take_away_is_a_formula(console):
     await spoilt(console)
     for text in ("=1+1", "+1", "-1+1", "@SUM(1)", "\t=1"):

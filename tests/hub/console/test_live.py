@@ -159,6 +159,7 @@ async def test_counts_by_the_hour(console, mall):
     assert (await operator.get("/api/v1/occupancy/mall/hours?from_ms=0&to_ms=9999999999")).status_code == 422
 
 
+@pytest.mark.slow
 async def test_the_stream_tells_everything_then_what_changed(console, mall):
     """httpx reads a whole answer, so the stream is ended by ending the session."""
     operator = await console.signed_in(Role.OPERATOR)

@@ -56,6 +56,7 @@ def test_every_permission_is_of_some_role():
     assert set().union(*PERMISSIONS.values()) == set(Permission)
 
 
+@pytest.mark.slow
 async def test_nobody_comes_in_anywhere(console):
     wrong = []
     for route in ROUTES:
@@ -72,6 +73,7 @@ async def test_nobody_comes_in_anywhere(console):
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.slow
 async def test_each_role_comes_where_its_permissions_say(console, role):
     await console.account(Role.OPERATOR, "spare")
     wrong = []
@@ -87,6 +89,7 @@ async def test_each_role_comes_where_its_permissions_say(console, role):
 
 
 @pytest.mark.parametrize("role", list(SCOPES))
+@pytest.mark.slow
 async def test_another_place_is_not_there_for_a_scoped_role(console, role):
     wrong = []
     for route in ROUTES:

@@ -72,6 +72,7 @@ windows = st.tuples(times, times).map(sorted)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrived=st.lists(st.tuples(times, times), max_size=60), window=windows, entered=st.integers(0, 10))
+@pytest.mark.slow
 def test_spans_find_what_a_full_scan_finds(small, arrived, window, entered):
     from_ms, to_ms = window
 
