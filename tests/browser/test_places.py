@@ -17,6 +17,7 @@ SELECTS = {"kind", "certificate_kind"}
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def platform(stage, tmp_path):
+    stage.console.be_patient()
     async with platform_behind(stage.console, tmp_path) as platform:
         yield platform
 

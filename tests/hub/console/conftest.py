@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,7 @@ from hub.console.accounts.throttle import FREE_ADDRESS, FREE_NAME, FREE_SLIP, Th
 from hub.console.app import console_app
 from hub.console.errands import Errands
 from hub.console.site import Site
+from hub.console.web.asking import Of
 from hub.console.web.words import Words
 from hub.model import Account, AuditEntry, Gate, Place, Role
 from hub.store.sqlite import open_store
@@ -100,6 +101,18 @@ class Console:
         client = self.browser(authorization=f"Bearer {made.token}")
         del client.headers["sec-fetch-site"]
         return client
+
+    def become(self, site: Site) -> None:
+        """Its site is another one, also for a server that is running already."""
+        app = self.app
+        while not isinstance(app, Of):
+            app = app._app
+        self.site = app.site = site
+
+    def be_patient(self, **changes) -> None:
+        """Errands are waited for long enough for a hub on a busy machine."""
+        errands = Errands(store=self.store, now_ms=self.clock.now_ms, longest_s=20.0)
+        self.become(replace(self.site, errands=errands, **changes))
 
     def code(self) -> str:
         return pyotp.TOTP(SECRET).at(self.clock.now_ms() // 1000)

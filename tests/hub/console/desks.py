@@ -6,7 +6,7 @@ What goes between hub and platform is remembered, and can be cut or spoilt.
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.sandbox.platform.authority import create_authority, load_authority, root_file
@@ -15,7 +15,6 @@ from deploy.sandbox.platform.lookup import LookUp, id_number
 from deploy.sandbox.platform.statuses import Statuses
 from deploy.sandbox.platform.store import PlatformStore
 from deploy.sandbox.platform.wallet import Wallet
-from hub.console.web.asking import Of
 from hub.errands import Errands
 from hub.health import Health, Metrics
 from hub.store.trust_ports import Believed, BelievedKind
@@ -29,14 +28,6 @@ from protocol.trust import open_trust
 
 KNOWN = 7
 """A person whom the platform knows."""
-
-
-def becomes(console, site):
-    """Its site is another one, also for a server that is running already."""
-    app = console.app
-    while not isinstance(app, Of):
-        app = app._app
-    console.site = app.site = site
 
 
 @dataclass
@@ -130,9 +121,7 @@ async def at_work(console, folder):
     await console.store.keep_believed(
         Believed(kind=BelievedKind.TRUST, name="", version=version, issued_s=1, kept_ms=1, data=data)
     )
-    believing = replace(console.site, root=window.root)
-    believing.errands._longest_s = 10.0
-    becomes(console, believing)
+    console.be_patient(root=window.root)
     desk = desk_of(console.store, window, now_ms=console.clock.now_ms)
     errands = Errands(
         store=console.store,

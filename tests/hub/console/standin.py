@@ -4,12 +4,9 @@ of places behind them, without sockets. People are numbers: 1 and 2 are green, 3
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from deploy.sandbox.platform.lookup import id_number
 from deploy.sandbox.platform.places import Places
-from hub.console.app import console_app
-from hub.console.errands import Errands as Asking
 from hub.errands import Errands
 from hub.health import Health
 from hub.trust.placecodes import PlaceCodes
@@ -65,10 +62,3 @@ async def platform_behind(console, folder):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         platform.register.close()
-
-
-def patient(console):
-    """The same console, whose errands wait long enough for a busy machine."""
-    site = replace(console.site, errands=Asking(store=console.store, now_ms=console.clock.now_ms, longest_s=10.0))
-    console.site, console.app = site, console_app(site)
-    return console

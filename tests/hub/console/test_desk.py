@@ -20,7 +20,7 @@ from protocol.reasons import Reason
 from protocol.sealing import key_fingerprint
 from protocol.terms import Colour, Direction
 from protocol.trust import seal_trust
-from tests.hub.console.desks import KNOWN, at_work, becomes, id_number
+from tests.hub.console.desks import KNOWN, at_work, id_number
 
 NUMBER, NAME = id_number(KNOWN), "欧阳无名"
 REPLY = X25519PrivateKey.from_private_bytes(b"r" * 32)
@@ -245,7 +245,7 @@ async def test_without_the_platforms_key_nothing_can_be_typed(console, platform,
         data = seal_trust(replace(platform.bundle, version=9), key=other)
     else:
         changed = {"expires_s": platform.bundle.issued_s + 1} if kept == "ended" else {"resolver": None}
-        becomes(console, replace(console.site, root=other.public))
+        console.become(replace(console.site, root=other.public))
         data = seal_trust(replace(platform.bundle, version=9, **changed), key=other)
     await console.store.keep_believed(
         Believed(kind=BelievedKind.TRUST, name="", version=9, issued_s=1, kept_ms=1, data=data)

@@ -3,12 +3,9 @@
 import asyncio
 import html
 import re
-from dataclasses import replace
 
 import pytest
 
-from hub.console.app import console_app
-from hub.console.errands import Errands as Asking
 from hub.console.site import Enrolling
 from hub.enrol.errands import enrol_errands
 from hub.errands import Errands
@@ -25,12 +22,7 @@ URL = "https://hub.example:8444"
 @pytest.fixture
 async def enrolling(console, hub_authority, tmp_path):
     """The console with a hub behind it that enrols."""
-    site = replace(
-        console.site,
-        enrolling=Enrolling(url=URL, ca_hash=key_hash_of(tmp_path / "hub-ca.pem")),
-        errands=Asking(store=console.store, now_ms=console.clock.now_ms, longest_s=10.0),
-    )
-    console.site, console.app = site, console_app(site)
+    console.be_patient(enrolling=Enrolling(url=URL, ca_hash=key_hash_of(tmp_path / "hub-ca.pem")))
     handlers = enrol_errands(store=console.store, authority=hub_authority)
     hub = Errands(store=console.store, handlers=handlers, health=Health(), now_ms=console.clock.now_ms)
     task = asyncio.create_task(hub.run())

@@ -9,12 +9,12 @@ from hub.store.trust_ports import ClosedBy, Closing
 from protocol.terms import Colour, Direction, Verdict
 from tests.hub.registry.test_applications import OPTIONAL, TYPED
 
-from .standin import GREEN, RED, patient, platform_behind
+from .standin import GREEN, RED, platform_behind
 
 
 @pytest.fixture
 async def platform(console, tmp_path):
-    patient(console)
+    console.be_patient()
     async with platform_behind(console, tmp_path) as platform:
         yield platform
 

@@ -16,7 +16,7 @@ from protocol.placecode import PlaceCode, seal_place_code
 from protocol.vectors.make_places import CODE
 from protocol.vectors.raw import signer
 
-from .standin import GREEN, patient, platform_behind
+from .standin import GREEN, platform_behind
 
 TEXT = seal_place_code(CODE, key=signer("platform"))
 POSTER = Poster(
@@ -126,7 +126,7 @@ async def test_the_same_is_drawn_once_and_not_all_is_kept(monkeypatch):
 
 
 async def test_it_is_downloaded_and_written_down(console, tmp_path):
-    patient(console)
+    console.be_patient()
     async with platform_behind(console, tmp_path):
         browser = await console.signed_in(Role.RESPONSIBLE)
         assert (await browser.get("/api/v1/places/mall/poster")).status_code == 404
