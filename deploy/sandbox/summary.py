@@ -26,7 +26,7 @@ def summary_table(proof: Proof, *, restarts: dict[str, int]) -> RenderableType:
             proof.sealed,
             f"闸机链头 chain heads; 多码不记 several codes: {proof.unrecorded}",
         ),
-        ("入库 stored", proof.stored, "枢纽 hub"),
+        ("入库 stored", proof.stored, "汇聚端 hub"),
         ("转发 forwarded", proof.forwarded, "平台收到 arrived at the platform"),
         ("回执 receipted", proof.receipted, "平台签收 signed for by the platform"),
         ("丢失 lost", proof.lost, ""),

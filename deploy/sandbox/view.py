@@ -108,7 +108,7 @@ class SiteView:
         everyone = (*self._site.gates, *self._site.joined)
         gates = [gate_panel(gate, now_s=now_s) for gate in everyone]
         title = Text.assemble(("闸光 Gatelight", "bold"), "  ", ("演示站点 sandbox", "dim"))
-        links = Text(f"平台 {self._site.layout.pages_url}   枢纽 {self._site.layout.hub_url}/metrics", style="dim")
+        links = Text(f"平台 {self._site.layout.pages_url}   汇聚端 {self._site.layout.hub_url}/metrics", style="dim")
         return Group(
             Rule(title, style="rgb(20,150,70)"),
             Columns(gates, padding=(0, 1)),
@@ -163,7 +163,7 @@ def flow(site: Site, counters: Counters) -> RenderableType:
         _part("闸机 gates", sealed, f"{site.count.people} 人 people", up=all(g.process.pid for g in site.gates)),
         _part("消息 broker", "TLS 1.3", "Mosquitto", up=site.broker.pid is not None),
         _part(
-            "枢纽 hub",
+            "汇聚端 hub",
             int(hub.get("checkins_stored_total", 0)),
             f"待转 outbox {int(hub.get('outbox_rows', 0))}",
             up=counters.hub_up,
