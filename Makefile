@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint chaos faults bench fuzz lock vectors setup
+.PHONY: help demo test fast lint hil chaos faults bench fuzz lock sbom vectors setup
 BIN := .venv/bin
 SEEDS := 10000
 FIRST := 1
@@ -16,11 +16,19 @@ demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --onc
 	@$(BIN)/gatelight-sandbox up $(ARGS)
 
 # Three at once on two cores: half of the time these wait for something.
-test: setup lint fast  ## Everything that must hold before a commit lands
-	$(BIN)/pytest -m "slow or system" -n 3 --dist loadgroup
+test: setup lint fast  ## Everything that must hold before a commit lands; HIL=0 leaves out what needs a mirror of Debian
+	$(BIN)/pytest -m "(slow or system) and not hil" -n 3 --dist loadgroup
+ifneq ($(HIL),0)
+	$(MAKE) hil
+endif
 
 fast: setup  ## The tests that take seconds
-	$(BIN)/pytest -m "not slow and not system" -n 2
+	$(BIN)/pytest -m "not slow and not system and not hil" -n 2
+
+hil:  ## The firmware as on a Pi: emulated pins, a virtual camera, the shipped units under a real systemd. As root
+	@deploy/setup hil
+	$(BIN)/pytest -m "hil and alone"
+	$(BIN)/pytest -m "hil and not alone" -n 3 --dist loadgroup
 
 lint: setup  ## Style, types and import rules
 	$(BIN)/ruff check
@@ -48,9 +56,15 @@ faults:  ## Break a whole site on purpose, in seeded rounds: ROUNDS=200 SEED=0; 
 	@deploy/setup faults
 	@$(BIN)/gatelight-sandbox faults --rounds $(ROUNDS) --seed $(SEED) $(ARGS)
 
+sbom: setup  ## Write the bills of materials again, from the lock: deploy/sbom/*.cdx.json
+	$(BIN)/python -m deploy.sbom device --out deploy/sbom/device.cdx.json
+	$(BIN)/python -m deploy.sbom hub --out deploy/sbom/hub.cdx.json
+
 vectors: setup  ## Make the golden vectors again; a test compares them byte for byte
 	$(BIN)/python -m protocol.vectors.make
 
 lock: setup  ## Resolve the Python packages again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group dev --extra sandbox pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra hub --extra console --constraint requirements.lock pyproject.toml -o deploy/hub/requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-package numpy --no-emit-package lgpio --extra device --extra device-keys --extra device-screen --constraint requirements.lock pyproject.toml -o deploy/device/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group proof --constraint requirements.lock pyproject.toml -o requirements-proof.lock

@@ -49,9 +49,11 @@ def run(
         SiteError: another process is at work here.
     """
     mailbox = Mailbox()
-    capture = Capture(camera=parts.camera(machine.camera), mailbox=mailbox)
+    capture = Capture(camera=parts.camera(machine.camera, around=hardware), mailbox=mailbox)
     decoder = DecoderProcess(engine=machine.decoder.engine, frame_px_max=machine.decoder.frame_px_max, begun=begun)
-    indicator = Indicator(lights=hardware.lights, buzzer=hardware.buzzer, gate=hardware.gate)
+    indicator = Indicator(
+        lights=hardware.lights, buzzer=hardware.buzzer, gate=hardware.gate, prompters=hardware.prompters
+    )
     end_s = None if for_s is None else time.monotonic() + for_s
 
     def texts() -> Iterable[str]:
@@ -69,8 +71,7 @@ def run(
         signals=Signals(
             waiting=indicator.unenrolled,
             working=indicator.waiting,
-            # The words are for whoever reads the log; without a screen the tune says that they are there.
-            fingerprint=lambda _words, _characters: indicator.locate(1),
+            fingerprint=indicator.fingerprint,
             failed=indicator.refused,
             done=indicator.enrolled,
         ),

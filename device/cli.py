@@ -1,22 +1,28 @@
 """`gatelight-device`, by its shortest way to a running gate: the decoder's child starts first, and beside it all else.
 
 A child takes as long to start as the rest of the gate, on another core. So `run` begins one before it imports what it
-is made of; `commands.py` has this and every other command.
+is made of; `commands.py` has this and every other command. `safe` imports nothing of all that: until it has run, a
+relay may be energised.
 """
 
 import gc
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from device.scan.decoder.process import Begun
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run one command; its exit code: 0 done, 1 failed, 2 what was given cannot be used."""
     given = list(sys.argv[1:] if argv is None else argv)
+    match given:
+        case ["safe"] | ["safe", "--config", _]:
+            from device.hardware.pi import safe
+
+            return safe.main(given[1:])
     # What is imported stays: looking through it for garbage, now or ever, takes time and finds none.
     gc.disable()
     try:
@@ -36,6 +42,8 @@ def _begin(given: list[str]) -> "Begun | None":
             pass
         case _:
             return None
+    from pathlib import Path
+
     from device.config import ConfigError, load_machine
     from device.scan.decoder.process import ChildFailedError, begin
 

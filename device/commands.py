@@ -19,11 +19,10 @@ from device.config import (
     is_provisioned,
     load,
     load_machine,
-    load_wiring,
 )
 from device.enrol.errors import EnrolmentError
 from device.enrol.wipe import wiping
-from device.hardware.pi.safe import drive_off, lgpio_claim
+from device.hardware.pi import safe
 from device.hardware.ports import HardwareError
 from device.identity import Identity, IdentityError, load_identity, load_public
 from device.keystore.ports import KeyStore, KeyStoreError
@@ -88,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", _status, "Show what this device is, where it stands, how long its certificate holds.")
     status.add_argument("--json", action="store_true", help="one JSON object")
     command("safe", _safe, "Switch relay, light and buzzer off: for ExecStopPost= of the service.")
+    command(
+        "prompts",
+        _prompts,
+        "What a voice's files are to say, one a line: NAME.LANGUAGE, a tab, the sentence.",
+        config=False,
+    )
     spool = command("spool", _spool, "Show how many check-ins wait, and verify their chain.")
     spool.add_argument("--json", action="store_true", help="one JSON object")
     scan = command("scan", _scan, "Read pictures as the gate would; one JSON line a picture.", config=False)
@@ -195,23 +200,16 @@ def _print(about: dict[str, object], *, as_json: bool) -> None:
 
 
 def _safe(arguments: argparse.Namespace) -> int:
-    """Works with whatever of the wiring can still be read; with none of it, for a gate that is wired as by default."""
-    try:
-        hardware = load_wiring(arguments.config)
-    except ConfigError as error:
-        print(f"gatelight-device: {error}; taking the default pins", file=sys.stderr)
-        hardware = PiHardware()
-    if isinstance(hardware, PiHardware):
-        drive_off(_off_levels(hardware), claim=lgpio_claim())
+    return safe.main(["--config", str(arguments.config)])
+
+
+def _prompts(_: argparse.Namespace) -> int:
+    from device.hardware.spoken import SPOKEN
+
+    for name, sentences in SPOKEN.items():
+        for language, sentence in zip(("zh", "en"), sentences, strict=True):
+            print(f"{name}.{language}\t{sentence}")
     return 0
-
-
-def _off_levels(hardware: PiHardware) -> tuple[tuple[int, bool], ...]:
-    try:
-        return parts.pins(hardware).off_levels()
-    except ValueError as error:
-        print(f"gatelight-device: {error}; driving the relay only", file=sys.stderr)
-        return ((hardware.relay, not hardware.relay_active_high),)
 
 
 def _spool(arguments: argparse.Namespace) -> int:

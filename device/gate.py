@@ -51,7 +51,10 @@ from device.send.uplink import Uplink
 from device.send.wire import Broker, Wire
 from device.stop import Stop, Why
 from device.trust.ledger import Ledger
+from device.update.notes import StatusReader, status_file
+from device.update.wellness import Wellness
 from device.vitals import Vitals
+from protocol.health import State
 from protocol.slip import slip_number
 
 WATCH_S = 0.2
@@ -118,7 +121,9 @@ class Gate:
         )
         clock = self._clock = beliefs.clock
         self._renewal = self._make_renewal(keys)
-        self._indicator = Indicator(lights=hardware.lights, buzzer=hardware.buzzer, gate=hardware.gate)
+        self._indicator = Indicator(
+            lights=hardware.lights, buzzer=hardware.buzzer, gate=hardware.gate, prompters=hardware.prompters
+        )
         self._operations = operate(
             config,
             Asked(
@@ -140,9 +145,7 @@ class Gate:
             log=log,
         )
         self._mailbox = Mailbox()
-        self._capture = Capture(
-            camera=parts.camera(config.camera, thermometer=hardware.thermometer), mailbox=self._mailbox
-        )
+        self._capture = Capture(camera=parts.camera(config.camera, around=hardware), mailbox=self._mailbox)
         self._decoder = DecoderProcess(
             engine=config.decoder.engine, frame_px_max=config.decoder.frame_px_max, begun=begun
         )
@@ -158,7 +161,9 @@ class Gate:
             loop=self._loop,
             inbox=self._operations.inbox,
             board=Board(disk=config.state_dir),
+            updates=None if config.update is None else StatusReader(status_file(config.update.firmware_dir)),
         )
+        self._wellness = self._begin_wellness()
         self._uplink = self._make_uplink(outbox)
         self._renewing = threading.Thread(target=self._look_after_certificate, name="renewal", daemon=True)
 
@@ -195,6 +200,12 @@ class Gate:
             if self._uplink.status.connected is not connected:
                 connected = not connected
                 self._log.event("link_up" if connected else "link_down", at_ms=self._clock.now_ms())
+            if self._wellness is not None:
+                self._wellness.look(
+                    decoded=ready,
+                    recording=self._vitals.state is not State.STORAGE_FAILED,
+                    hub_online=self._uplink.status.hub_online,
+                )
             if progress.made():
                 if not ready:
                     watchdog.ready()
@@ -281,6 +292,18 @@ class Gate:
             wants_time=lambda: clock.wants_hint,
             asked=clock.asked,
         )
+
+    def _begin_wellness(self) -> Wellness | None:
+        """By what a release on trial is confirmed, where releases come by themselves."""
+        if self._config.update is None:
+            return None
+        wellness = Wellness(
+            self._config.state_dir,
+            version=version("gatelight"),
+            complain=lambda what: self._log.event("wellness_not_kept", error=what),
+        )
+        wellness.begin()
+        return wellness
 
     def _make_renewal(self, keys: KeyStore) -> Renewal | None:
         if self._config.hub is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.health import ClockSource, Health, State, Supply
+from protocol.health import ClockSource, Health, State, Supply, UpdateFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Figures:
     supply: Supply | None = None
     disk_mib: tuple[int, int] | None = None
     """Free, and in all."""
+    update_failed: tuple[int, UpdateFailure] | None = None
+    """The release that was wanted last, where it does not run, and why."""
 
 
 def state_of(*, storage_failed: bool, reserve_held: bool, in_service: bool) -> State:
@@ -83,6 +85,8 @@ def health_of(figures: Figures, *, now_ms: int, clock_trusted: bool) -> Health:
         supply=figures.supply,
         disk_free_mib=None if figures.disk_mib is None else figures.disk_mib[0],
         disk_mib=None if figures.disk_mib is None else figures.disk_mib[1],
+        update_failed=None if figures.update_failed is None else figures.update_failed[0],
+        update_failure=None if figures.update_failed is None else figures.update_failed[1],
     )
 
 

@@ -1,13 +1,10 @@
 """What `device.toml` says of the machine itself: camera, pins, key store, state; not where it stands."""
 
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from device import tomlfile
 from device.tomlfile import Table
 from protocol.limits import CODE_LEEWAY_S
 
@@ -158,11 +155,66 @@ class SimThermometer(Table, frozen=True, kw_only=True, tag="sim", tag_field="kin
 ThermometerConfig = NoThermometer | Mlx90614Thermometer | SimThermometer
 
 
+class NoScreen(Table, frozen=True, kw_only=True, tag="none", tag_field="kind"):
+    """`[screen] kind = "none"`."""
+
+
+class OledScreenConfig(Table, frozen=True, kw_only=True, tag="oled", tag_field="kind"):
+    """`[screen] kind = "oled"`: 128 x 64 points on the I2C bus; `font` has Chinese letters."""
+
+    chip: Literal["ssd1306", "sh1106"] = "ssd1306"
+    bus: Annotated[int, Meta(ge=0, le=32)] = 1
+    address: Annotated[int, Meta(ge=0x08, le=0x77)] = 0x3C
+    font: Path = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
+
+
+class SimScreen(Table, frozen=True, kw_only=True, tag="sim", tag_field="kind"):
+    """`[screen] kind = "sim"`: what it would show goes to the simulated hardware's journal."""
+
+
+ScreenConfig = NoScreen | OledScreenConfig | SimScreen
+
+Language = Literal["zh", "en"]
+
+
+class NoVoice(Table, frozen=True, kw_only=True, tag="none", tag_field="kind"):
+    """`[voice] kind = "none"`."""
+
+
+class AlsaVoiceConfig(Table, frozen=True, kw_only=True, tag="alsa", tag_field="kind"):
+    """`[voice] kind = "alsa"`: files of `folder`, in `languages` one after the other, by ALSA's output `device`."""
+
+    folder: Path
+    languages: Annotated[tuple[Language, ...], Meta(min_length=1, max_length=2)] = ("zh", "en")
+    device: Label = "default"
+
+
+class SimVoice(Table, frozen=True, kw_only=True, tag="sim", tag_field="kind"):
+    """`[voice] kind = "sim"`: what it would say goes to the simulated hardware's journal."""
+
+
+VoiceConfig = NoVoice | AlsaVoiceConfig | SimVoice
+
+
 class EnrolmentConfig(Table, frozen=True, kw_only=True):
     """`[enrolment]`: `boot_file` is read by an un-enrolled device at its start; `network` joins what a code names."""
 
     boot_file: Path = Path("/boot/firmware/enrol.json")
     network: Literal["networkmanager", "none"] = "none"
+
+
+class UpdateConfig(Table, frozen=True, kw_only=True):
+    """`[update]`: this machine takes releases that the hub has it fetch; without the table it takes none.
+
+    `root` is where trust in the publisher begins (TUF's `root.json`), `platform` which bundles run here. The slots lie
+    in `firmware_dir`. A release must be well within `trial_s` of its start; fetching it may take `fetch_s`.
+    """
+
+    root: Path
+    platform: Literal["bookworm-aarch64", "trixie-aarch64", "sandbox"]
+    firmware_dir: Path = Path("/var/lib/gatelight-firmware")
+    trial_s: Annotated[int, Meta(ge=1, le=1800)] = 180
+    fetch_s: Annotated[int, Meta(ge=1, le=3600)] = 1800
 
 
 class MachineConfig(Table, frozen=True, kw_only=True):
@@ -180,7 +232,10 @@ class MachineConfig(Table, frozen=True, kw_only=True):
     clock: ClockConfig = ClockConfig()
     keystore: KeyStoreConfig = FileKeys()
     thermometer: ThermometerConfig = NoThermometer()
+    screen: ScreenConfig = NoScreen()
+    voice: VoiceConfig = NoVoice()
     enrolment: EnrolmentConfig = EnrolmentConfig()
+    update: UpdateConfig | None = None
     serial: Label | None = None
     model: Label | None = None
 
@@ -198,28 +253,10 @@ class MachineConfig(Table, frozen=True, kw_only=True):
             for path in outside:
                 if path.is_relative_to(self.state_dir):
                     raise ValueError(f"keystore: {path} lies in state_dir, which a wipe empties")
+        if self.update is not None and self.update.firmware_dir.is_relative_to(self.state_dir):
+            raise ValueError(f"update: {self.update.firmware_dir} lies in state_dir, which a wipe empties")
 
     @property
     def spool(self) -> Path:
         """The spool's file."""
         return self.state_dir / "spool.db"
-
-
-def load_wiring(path: Path) -> PiHardware | SimHardware:
-    """What can be read of `[hardware]` in the file `path`, each key for itself, whatever else is wrong there.
-
-    For `safe`, which must not drive a relay to the wrong level because of a slip elsewhere in the file.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    table = tomlfile.read(path).get("hardware")
-    given = table if isinstance(table, dict) else {}
-    if given.get("kind") == "sim":
-        return SimHardware()
-    known: dict[str, Any] = {"kind": "pi"}
-    for key, value in given.items():
-        with suppress(msgspec.ValidationError):
-            msgspec.convert({"kind": "pi", key: value}, PiHardware)
-            known[key] = value
-    return msgspec.convert(known, PiHardware)

@@ -11,7 +11,7 @@ starts it again, and everything is built from what is in force then.
 import secrets
 import signal
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from device import gate, parts
@@ -100,6 +100,10 @@ def key_store(machine: MachineConfig) -> KeyStore:
     return open_store(machine.keystore, folder=machine.state_dir / KEYS_FOLDER, random_bytes=secrets.token_bytes)
 
 
+def _hardware(machine: MachineConfig) -> AbstractContextManager[parts.Parts]:
+    return parts.hardware(machine.hardware, thermometer=machine.thermometer, screen=machine.screen, voice=machine.voice)
+
+
 def _network(machine: MachineConfig, watchdog: Watchdog) -> Network | None:
     if machine.enrolment.network != "networkmanager":
         return None
@@ -128,7 +132,7 @@ def _be_blank(
     # What enrolment needs is a quarter of all there is to import, and a gate does without.
     from device import blank
 
-    with parts.hardware(machine.hardware, thermometer=machine.thermometer) as hardware:
+    with _hardware(machine) as hardware:
         return blank.run(
             machine,
             hardware=hardware,
@@ -161,7 +165,7 @@ def _be_gate(
         root=config.keys.root,
     )
     spool = Spool.open(config.spool, new_epoch=secrets.token_bytes(8), now_ms=gate.wall_ms())
-    with closing(spool), parts.hardware(config.hardware, thermometer=config.thermometer) as hardware:
+    with closing(spool), _hardware(config) as hardware:
         if spool.damage is not None:
             log.event("spool_damaged", damage=spool.damage)
         running = gate.Gate(

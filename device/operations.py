@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from device import durable
 from device.beliefs import mono_ms
 from device.config import ConfigError, DeviceConfig
 from device.enrol.renewal import Renewal
@@ -24,6 +25,8 @@ from device.send.outbox import Outbox
 from device.send.spool import Spool
 from device.trust.inbox import Inbox
 from device.trust.ledger import Ledger
+from device.update import notes
+from device.update.notes import Wanted
 from protocol.command import CommandName
 from protocol.policy import GatePolicy
 
@@ -93,6 +96,11 @@ def operate(
         asked.renewal.renew(rotate=True)
         return "new keys are in force after the restart"
 
+    def want_release(release: int, wanted_by: str) -> None:
+        path = notes.wanted_file(config.state_dir)
+        durable.make_folder(path.parent)
+        notes.write(path, Wanted(release=release, id=wanted_by))
+
     wipe = Wipe(
         device=identity.device,
         key=identity.signing,
@@ -117,6 +125,7 @@ def operate(
             rotate_keys=rotate_keys,
             log_lines=log.last,
             wipe=wipe,
+            want_release=None if config.update is None else want_release,
         ),
         afterwards={
             CommandName.RESTART: asked.end,

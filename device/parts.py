@@ -1,24 +1,39 @@
 """Configuration -> the gate's hardware. With `main`, the only module that names the Pi's classes."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from device.config import (
+    AlsaVoiceConfig,
     CameraConfig,
     Mlx90614Thermometer,
     NoThermometer,
+    OledScreenConfig,
     PeopleCameraConfig,
     PiCameraConfig,
     PicturesCameraConfig,
     PiHardware,
+    ScreenConfig,
     SimHardware,
+    SimScreen,
+    SimVoice,
     ThermometerConfig,
+    VoiceConfig,
 )
+from device.hardware.pi import safe
 from device.hardware.pi.pins import Pins
-from device.hardware.ports import Button, Buzzer, Camera, Gate, HardwareError, Lights, Thermometer
+from device.hardware.ports import Button, Buzzer, Camera, Gate, HardwareError, Lights, Prompter, Thermometer
+from device.hardware.sim.button import SimButton
+from device.hardware.sim.journal import Journal
+from device.hardware.sim.prompts import SimPrompts
 from device.hardware.sim.thermometer import SimThermometer
+from device.hardware.spoken import SPOKEN
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +45,7 @@ class Parts:
     buzzer: Buzzer
     button: Button | None
     thermometer: Thermometer | None = None
+    prompters: tuple[Prompter, ...] = ()
 
     def temperature_cc(self) -> int | None:
         """The temperature of what stands at the gate now, in 0.01 °C; None where it cannot be measured."""
@@ -71,7 +87,13 @@ def pins(config: PiHardware) -> Pins:
 
 
 @contextmanager
-def hardware(config: PiHardware | SimHardware, *, thermometer: ThermometerConfig | None = None) -> Iterator[Parts]:
+def hardware(
+    config: PiHardware | SimHardware,
+    *,
+    thermometer: ThermometerConfig | None = None,
+    screen: ScreenConfig | None = None,
+    voice: VoiceConfig | None = None,
+) -> Iterator[Parts]:
     """The parts, switched off at the start and, the relay first, at the end, whatever happens between.
 
     Raises:
@@ -81,12 +103,17 @@ def hardware(config: PiHardware | SimHardware, *, thermometer: ThermometerConfig
         measuring = _thermometer(thermometer)
         if measuring is not None:
             at_end.callback(measuring.shutdown)
-        parts = _pi(config, at_end) if isinstance(config, PiHardware) else _sim(config, at_end)
-        yield replace(parts, thermometer=measuring)
+        journal = _journal(config, at_end)
+        prompters = tuple(_prompters(screen, voice, journal=journal))
+        for prompter in prompters:
+            at_end.callback(prompter.shutdown)
+        parts = _pi(config, at_end) if isinstance(config, PiHardware) else _sim(journal, at_end)
+        yield replace(parts, thermometer=measuring, prompters=prompters)
 
 
-def camera(config: CameraConfig, *, thermometer: Thermometer | None = None) -> Camera:
-    """The camera, not started yet. Rendered people bring their temperature to a simulated `thermometer`.
+def camera(config: CameraConfig, *, around: Parts | None = None) -> Camera:
+    """The camera, not started yet. Rendered people bring their temperature to a simulated thermometer of the parts
+    `around`, and may hold down their simulated button.
 
     Raises:
         ValueError: there are no pictures to look at.
@@ -112,7 +139,8 @@ def camera(config: CameraConfig, *, thermometer: Thermometer | None = None) -> C
             height_px=config.height_px,
             fps=config.fps,
             seed=config.seed,
-            warm=thermometer.set if isinstance(thermometer, SimThermometer) else None,
+            warm=around.thermometer.set if around and isinstance(around.thermometer, SimThermometer) else None,
+            press=around.button.hold if around and isinstance(around.button, SimButton) else None,
         )
     if isinstance(config, PicturesCameraConfig):
         from device.hardware.sim.pictures import PictureCamera
@@ -141,6 +169,7 @@ def _pi(config: PiHardware, at_end: ExitStack) -> Parts:
     from device.hardware.pi.pins import lgpio_factory
 
     wired = pins(config)
+    safe.leave((pin, int(level)) for pin, level in wired.off_levels())
     factory = lgpio_factory()
     at_end.callback(factory.close)
     lights = PiLights(pins=wired, factory=factory)
@@ -155,15 +184,47 @@ def _pi(config: PiHardware, at_end: ExitStack) -> Parts:
     return Parts(gate=gate, lights=lights, buzzer=buzzer, button=button)
 
 
-def _sim(config: SimHardware, at_end: ExitStack) -> Parts:
-    from device.hardware.sim.button import SimButton
+def _journal(config: PiHardware | SimHardware, at_end: ExitStack) -> Journal:
+    """What simulated parts write to; nothing but memory where the others are real."""
+    sim = config if isinstance(config, SimHardware) else SimHardware()
+    journal = Journal(path=sim.journal, terminal=sys.stderr if sim.terminal else None)
+    at_end.callback(journal.close)
+    return journal
+
+
+def _prompters(screen: ScreenConfig | None, voice: VoiceConfig | None, *, journal: Journal) -> Iterator[Prompter]:
+    """Screen and voice, as far as they are there: a gate without them serves people all the same."""
+    for make in (partial(_screen, screen, journal), partial(_voice, voice, journal)):
+        try:
+            made = make()
+        except HardwareError as error:
+            _LOG.warning("%s", error)
+        else:
+            if made is not None:
+                yield made
+
+
+def _screen(config: ScreenConfig | None, journal: Journal) -> Prompter | None:
+    if isinstance(config, OledScreenConfig):
+        from device.hardware.pi.screen import OledScreen
+
+        return OledScreen(chip=config.chip, bus=config.bus, address=config.address, font=config.font)
+    return SimPrompts(journal=journal, part="screen") if isinstance(config, SimScreen) else None
+
+
+def _voice(config: VoiceConfig | None, journal: Journal) -> Prompter | None:
+    if isinstance(config, AlsaVoiceConfig):
+        from device.hardware.pi.voice import AlsaVoice
+
+        return AlsaVoice(folder=config.folder, names=SPOKEN, languages=config.languages, device=config.device)
+    return SimPrompts(journal=journal, part="voice") if isinstance(config, SimVoice) else None
+
+
+def _sim(journal: Journal, at_end: ExitStack) -> Parts:
     from device.hardware.sim.buzzer import SimBuzzer
     from device.hardware.sim.gate import SimGate
-    from device.hardware.sim.journal import Journal
     from device.hardware.sim.lights import SimLights
 
-    journal = Journal(path=config.journal, terminal=sys.stderr if config.terminal else None)
-    at_end.callback(journal.close)
     lights = SimLights(journal=journal)
     at_end.callback(lights.shutdown)
     buzzer = SimBuzzer(journal=journal)

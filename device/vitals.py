@@ -14,9 +14,10 @@ from device.scan.decode import DecoderProcess
 from device.scan.loop import ScanLoop
 from device.send.spool import Spool
 from device.trust.inbox import Inbox
+from device.update.notes import StatusReader
 from protocol.checkin import parse_checkin
 from protocol.errors import ProtocolError
-from protocol.health import ClockSource, encode_health
+from protocol.health import ClockSource, State, UpdateFailure, encode_health
 from protocol.trust import days_left
 
 
@@ -34,6 +35,8 @@ class Vitals:
     loop: ScanLoop
     inbox: Inbox
     board: Board
+    updates: StatusReader | None = None
+    """What the updater says; None where there is none."""
 
     @property
     def in_service(self) -> bool:
@@ -46,15 +49,32 @@ class Vitals:
         """Signed objects that were not believed, of whatever kind."""
         return sum(self.beliefs.downlink.counts.values()) + self.inbox.refused + self.beliefs.resolver.refused
 
-    def condition(self) -> tuple[object, ...]:
-        """What the hub should hear of at once when it changes."""
-        counts = self.loop.counts
-        state = state_of(
-            storage_failed=counts.storage_failed,
+    @property
+    def state(self) -> State:
+        """What the gate can do."""
+        return state_of(
+            storage_failed=self.loop.counts.storage_failed,
             reserve_held=self.spool.reserve_held,
             in_service=self.in_service,
         )
-        return state, self.beliefs.clock.trusted, self.switch.on, self.refused, counts.provisioning, self.board.supply()
+
+    @property
+    def update_failed(self) -> tuple[int, UpdateFailure] | None:
+        """The release that was wanted last, where it does not run, and why."""
+        failed = self.updates.failed if self.updates is not None else None
+        return None if failed is None else (failed.release, failed.why)
+
+    def condition(self) -> tuple[object, ...]:
+        """What the hub should hear of at once when it changes."""
+        return (
+            self.state,
+            self.beliefs.clock.trusted,
+            self.switch.on,
+            self.refused,
+            self.loop.counts.provisioning,
+            self.board.supply(),
+            self.update_failed,
+        )
 
     def scan_figures(self) -> ScanFigures:
         """What the scan has counted, for the self-test."""
@@ -94,6 +114,7 @@ class Vitals:
             board_cc=self.board.temperature_cc(),
             supply=self.board.supply(),
             disk_mib=self.board.disk_mib(),
+            update_failed=self.update_failed,
         )
         return encode_health(health_of(figures, now_ms=now_ms, clock_trusted=clock.trusted))
 

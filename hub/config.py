@@ -170,6 +170,15 @@ class Enrolment(_Table, frozen=True, kw_only=True):
         return urlsplit(self.url).hostname or ""
 
 
+class Firmware(_Table, frozen=True, kw_only=True):
+    """`[firmware]`: `dir` is the folder of the mirror, which `gatelight-hub firmware import` fills and devices read.
+
+    With it and `[enrolment]` the hub serves the mirror, and brings releases through the fleet.
+    """
+
+    dir: Path
+
+
 class Console(_Table, frozen=True, kw_only=True):
     """`[console]`: the operators' pages and the open API.
 
@@ -236,6 +245,7 @@ class HubConfig(_Table, frozen=True, kw_only=True):
     clock: Clock = Clock()
     ca: Ca | None = None
     enrolment: Enrolment | None = None
+    firmware: Firmware | None = None
     console: Console | None = None
 
     def __post_init__(self) -> None:

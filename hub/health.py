@@ -42,6 +42,8 @@
 | `desk_total{ask,result}` | counter | questions of desks: answered, failed, refused, doubted |
 | `desk_waiting` | gauge | registrations of desks that the platform has not signed for |
 | `keys_unannounced` | gauge | device keys that the platform has not taken yet |
+| `firmware_files_total{kind,result}` | counter | metadata, target; sent, missing, busy, slow, broken |
+| `updates_total{outcome}` | counter | devices in a rollout: told, updated, failed, unable |
 | `device_messages_refused_total{reason}` | counter | beside check-ins: malformed, unknown_device, revoked |
 """
 
@@ -98,6 +100,8 @@ class Metrics:
         self.desk = self._counter("desk", "ask", "result")
         self.desk_waiting = self._gauge("desk_waiting")
         self.keys_unannounced = self._gauge("keys_unannounced")
+        self.firmware_files = self._counter("firmware_files", "kind", "result")
+        self.updates = self._counter("updates", "outcome")
         self.device_messages_refused = self._counter("device_messages_refused", "reason")
 
     def text(self) -> bytes:

@@ -1,8 +1,8 @@
 """HubConfig -> a running hub. The only module that knows everything; each part gets what it needs by keyword.
 
-Tasks: broker, ingest, forward, retention, register, and those of `hub.trust` and `hub.enrol`. One that returns or
-raises ends the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an orderly
-farewell to the broker.
+Tasks: broker, ingest, forward, retention, register, and those of `hub.trust`, `hub.enrol` and `hub.firmware`. One that
+returns or raises ends the process with 1, for systemd to start it again; SIGTERM and SIGINT end it with 0 after an
+orderly farewell to the broker.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from hub.ingest.directory import Directory
 from hub.ingest.insist import Insist
 from hub.ingest.loop import Ingest
 from hub.logs import log_as_json
+from hub.notify import notify_tasks
 from hub.registry.checks import RegistryError
 from hub.registry.keyfiles import read_key_file
 from hub.startup import (
@@ -41,6 +42,7 @@ from hub.startup import (
     new_presence,
     read_bundle,
     read_signing_key,
+    rollouts,
 )
 from hub.store.errors import StoreError
 from hub.store.ports import ReportStore
@@ -204,6 +206,16 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
             "retention": retention.run,
             "register": Register(store=store, health=health, now_ms=now_ms).run,
             **believing.tasks,
+            **rollouts(
+                config,
+                store=store,
+                believing=believing,
+                broker_ready=lambda: broker.ready,
+                health=health,
+                metrics=metrics,
+                now_ms=now_ms,
+            ),
+            **notify_tasks(lambda: not health.stalled()),
             "expiry": Expiry(
                 files={"broker": config.broker.cert, "platform": config.platform.cert}, health=health, now_ms=now_ms
             ).run,
@@ -220,6 +232,7 @@ async def _serve(config: HubConfig, *, console: Sequence[str]) -> int:
                 root=root,
                 believing=believing,
                 health=health,
+                metrics=metrics,
                 now_ms=now_ms,
             )
             stack.push_async_callback(enrolling.close)

@@ -20,17 +20,24 @@ from hub.deliver.facts import Facts
 from hub.deliver.tell import Tell
 from hub.enrol.errands import enrol_errands
 from hub.enrol.http import EnrolmentPages
+from hub.enrol.rates import neighbourhood
 from hub.enrol.server import EnrolmentServer
 from hub.errands import Errands, Handler
-from hub.health import Health
+from hub.firmware.loop import COMMAND_LIFE_S, WHO, Rollouts
+from hub.firmware.mirror import Mirror
+from hub.firmware.serving import FirmwareFiles
+from hub.health import Health, Metrics
 from hub.registry.authority import Authority, load_authority
+from hub.registry.changes import Operator
 from hub.registry.configuration import Addresses, Configurations
 from hub.store.ports import Store
+from hub.trust.changes import queue_command
 from hub.trust.fleet import Fleet
 from hub.trust.parts import Parts
 from hub.trust.placecodes import PlaceCodes
 from hub.trust.platform import HttpsSource
 from protocol import topics
+from protocol.command import CommandName
 from protocol.keyfile import parse_private
 from protocol.keys import SigningKey, VerifyKey
 from protocol.limits import KEY_FILE_BYTES, TRUST_BYTES
@@ -47,9 +54,10 @@ def enrolment_server(
     root: VerifyKey,
     believing: Parts,
     health: Health,
+    metrics: Metrics,
     now_ms: Callable[[], int],
 ) -> EnrolmentServer:
-    """Where devices enrol and renew. Only with `[ca]` and `[enrolment]`."""
+    """Where devices enrol and renew, and fetch firmware. Only with `[ca]` and `[enrolment]`."""
     if config.enrolment is None:
         raise ValueError("no [enrolment]")
     enrolment = config.enrolment
@@ -70,8 +78,18 @@ def enrolment_server(
         policy_for=policy_for,
         trust=lambda: believing.bundle.data,
     )
+    files = None
+    if config.firmware is not None:
+        files = FirmwareFiles(mirror=Mirror(config.firmware.dir), neighbourhood=neighbourhood, metrics=metrics)
     return EnrolmentServer(
-        pages=EnrolmentPages(store=store, authority=authority, configurations=configurations, now_ms=now_ms),
+        pages=EnrolmentPages(
+            store=store,
+            authority=authority,
+            configurations=configurations,
+            now_ms=now_ms,
+            others=() if files is None else files.routes,
+            is_busy=(lambda _: False) if files is None else files.is_busy,
+        ),
         store=store,
         authority=authority,
         server_name=enrolment.server_name,
@@ -80,6 +98,44 @@ def enrolment_server(
         health=health,
         now_ms=now_ms,
     )
+
+
+def rollouts(
+    config: HubConfig,
+    *,
+    store: Store,
+    believing: Parts,
+    broker_ready: Callable[[], bool],
+    health: Health,
+    metrics: Metrics,
+    now_ms: Callable[[], int],
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """Who brings releases through the fleet. Nobody without `[firmware]`."""
+    if config.firmware is None:
+        return {}
+
+    async def order(device: bytes, command_id: bytes, release: int) -> None:
+        await queue_command(
+            store,
+            operator=Operator(who=WHO, now_ms=now_ms()),
+            command_id=command_id,
+            device_id=device.hex(),
+            name=CommandName.UPDATE,
+            args={"release": release},
+            life_s=COMMAND_LIFE_S,
+        )
+
+    loop = Rollouts(
+        store=store,
+        mirror=Mirror(config.firmware.dir),
+        fleet=believing.fleet,
+        order=order,
+        broker_ready=broker_ready,
+        health=health,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
+    return {"firmware": loop.run}
 
 
 def authority_of(config: HubConfig, *, now_ms: Callable[[], int]) -> Authority | None:

@@ -15,6 +15,7 @@ from protocol.envelope import AAD_COMMAND, AAD_WIPE
 from protocol.errors import LimitError, MalformedError, UnsupportedError
 from protocol.keys import SigningKey, VerifyKey
 from protocol.limits import COMMAND_BYTES, COMMAND_LIFE_S, RESULT_BYTES, RESULT_DETAIL_BYTES, WIPE_PROOF_BYTES
+from protocol.release import RELEASE_MAX
 
 COMMAND_ID_BYTES = 16
 
@@ -32,6 +33,7 @@ class CommandName(StrEnum):
     RESTART = "restart"
     ROTATE_KEYS = "rotate_keys"
     SEND_LOGS = "send_logs"
+    UPDATE = "update"
     WIPE = "wipe"
 
 
@@ -39,6 +41,7 @@ ARGUMENTS: Final[Mapping[CommandName, Mapping[str, tuple[int, int] | None]]] = {
     CommandName.LOCATE: {"seconds": (1, 300)},
     CommandName.HOLD_OPEN: {"minutes": (1, 720)},
     CommandName.SEND_LOGS: {"lines": (1, 500)},
+    CommandName.UPDATE: {"release": (1, RELEASE_MAX)},
     CommandName.WIPE: {"even_unsent": None},
 }
 """The arguments of those commands that have any, with their bounds; None is true or false."""

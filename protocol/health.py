@@ -5,7 +5,9 @@ from enum import IntEnum
 from typing import Any, Final
 
 from protocol import cbor
+from protocol.errors import MalformedError
 from protocol.limits import HEALTH_BYTES
+from protocol.release import RELEASE_MAX
 
 
 class State(IntEnum):
@@ -33,9 +35,24 @@ class Supply(IntEnum):
     LOW = 2
 
 
+class UpdateFailure(IntEnum):
+    """Why a release that was wanted is not the one that runs.
+
+    `UNREACHABLE`: it could not be fetched. `UNTRUSTED`: the publisher's signatures did not hold. `OLDER`: it is not
+    newer than what ran well here. `UNFIT`: no bundle of this machine, or no room for it. `UNHEALTHY`: it ran, and was
+    not well in time, so the one before runs again.
+    """
+
+    UNREACHABLE = 0
+    UNTRUSTED = 1
+    OLDER = 2
+    UNFIT = 3
+    UNHEALTHY = 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Keys 1 to 18, then 65 to 71, in this order; those from 12 on are None where the device does not say.
+    """Keys 1 to 18, then 65 to 73, in this order; those from 12 on are None where the device does not say.
 
     Counts are since the process began; `decode_us` is the mean of a frame. `lists_stale` are status lists that are not
     fresh now, `trust_days` whole days until the trust bundle ends, `thermometer_ok` whether the sensor answers (None
@@ -44,7 +61,8 @@ class Health:
 
     `decoded` frames took `decode_total_us` in all: two messages tell how long a frame takes now. `unsent_s` is the age
     of the oldest check-in without a receipt, None also where there is none. Then the board's temperature in 0.01 °C,
-    its supply, and the disk that the spool lies on.
+    its supply, and the disk that the spool lies on. `update_failed` is the release (`protocol.release`) that was wanted
+    last and is not the one that runs, `update_failure` why; both or neither.
     """
 
     at_ms: int
@@ -72,9 +90,11 @@ class Health:
     supply: Supply | None = None
     disk_free_mib: int | None = None
     disk_mib: int | None = None
+    update_failed: int | None = None
+    update_failure: UpdateFailure | None = None
 
 
-_KEYS: Final = frozenset(range(1, 19)) | frozenset(range(65, 72))
+_KEYS: Final = frozenset(range(1, 19)) | frozenset(range(65, 74))
 """Those from 65 on came later: a hub that does not know them passes over them."""
 _BOARD_CC: Final = 15_000
 
@@ -107,6 +127,8 @@ def encode_health(health: Health) -> bytes:
         69: health.supply,
         70: health.disk_free_mib,
         71: health.disk_mib,
+        72: health.update_failed,
+        73: health.update_failure,
     }
     return cbor.encode({key: value for key, value in fields.items() if value is not None})
 
@@ -123,6 +145,8 @@ def decode_health(data: bytes) -> Health:
     def count(key: int, name: str) -> int:
         return cbor.seq(fields.get(key), f"health.{name}", least=0)
 
+    if (72 in fields) != (73 in fields):
+        raise MalformedError("health.update_failed", "a release without why it failed, or the other way round")
     return Health(
         at_ms=cbor.time_ms(fields.get(1), "health.at"),
         state=cbor.member(fields.get(2), "health.state", State),
@@ -149,4 +173,6 @@ def decode_health(data: bytes) -> Health:
         supply=cbor.member(fields[69], "health.supply", Supply) if 69 in fields else None,
         disk_free_mib=count(70, "disk_free_mib") if 70 in fields else None,
         disk_mib=count(71, "disk_mib") if 71 in fields else None,
+        update_failed=cbor.integer(fields[72], "health.update_failed", 1, RELEASE_MAX) if 72 in fields else None,
+        update_failure=cbor.member(fields[73], "health.update_failure", UpdateFailure) if 73 in fields else None,
     )

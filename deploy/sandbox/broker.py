@@ -9,6 +9,7 @@ import pwd
 import shutil
 from pathlib import Path
 
+from deploy.hub.broker import SHIPPED, site_configuration
 from deploy.sandbox.pki import CertificateFiles
 from hub.broker.access import initial_security
 
@@ -17,13 +18,6 @@ SYSTEM_PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 SECURITY_FILE = "dynamic-security.json"
 PLUGIN = "mosquitto_dynamic_security.so"
 LIBRARY_PLACES = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
-# Each gate has at most 8 messages beyond its receipt; Mosquitto's own 1000 is overrun by 125 gates and
-# drops without a word.
-MAX_QUEUED_MESSAGES = 20_000
-# The hub takes as many at once as its own receive maximum says; the broker shall not be the narrower.
-MAX_INFLIGHT_MESSAGES = 1_000
-# A status list's snapshot is at most 512 KiB (PROTOCOL section 9); the rest is topic and properties.
-MAX_PACKET_BYTES = 528_384
 
 
 class BrokerMissingError(Exception):
@@ -58,35 +52,18 @@ def find_plugin() -> Path:
 def configuration(
     *, host: str, port: int, certificates: CertificateFiles, plugin: Path, security: Path, user: str
 ) -> str:
-    """Mosquitto's configuration text: TLS 1.3 with client certificates only, nothing on disk."""
-    return f"""\
-per_listener_settings false
-listener {port} {host}
-cafile {certificates.ca}
-certfile {certificates.cert}
-keyfile {certificates.key}
-tls_version tlsv1.3
-require_certificate true
-use_identity_as_username true
-# Nobody can take another's connection over by its client id.
-use_username_as_clientid true
-allow_anonymous false
-plugin {plugin}
-plugin_opt_config_file {security}
-# Started by root, Mosquitto would become another user, who cannot read the site's keys.
-user {user}
-persistence false
-# Delivery is proved by receipts; the broker only has to be quick and not to drop in silence.
-max_queued_messages {MAX_QUEUED_MESSAGES}
-max_inflight_messages {MAX_INFLIGHT_MESSAGES}
-max_packet_size {MAX_PACKET_BYTES}
-set_tcp_nodelay true
-log_dest stderr
-log_type error
-log_type warning
-log_type notice
-connection_messages true
-"""
+    """The shipped configuration, with the lines of this site."""
+    values = {
+        "listener": f"{port} {host}",
+        "cafile": str(certificates.ca),
+        "certfile": str(certificates.cert),
+        "keyfile": str(certificates.key),
+        "plugin": str(plugin),
+        "plugin_opt_config_file": str(security),
+        # Started by root, Mosquitto would become another user, who cannot read the site's keys.
+        "user": user,
+    }
+    return site_configuration(SHIPPED.read_text(encoding="utf-8"), values)
 
 
 def prepare(folder: Path, *, port: int, certificates: CertificateFiles, host: str = "127.0.0.1") -> list[str]:

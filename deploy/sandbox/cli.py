@@ -103,8 +103,7 @@ async def _tell(arguments: argparse.Namespace, console: Console) -> int:
         folder = arguments.dir or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="gatelight-")))
         gates = arguments.gates or story.gates
         say(f"{arguments.story}: {story.about}")
-        site = Site(folder.resolve(), gates=gates, blank=story.blank, frames_per_s=story.frames_per_s)
-        async with site:
+        async with story.site(folder.resolve(), gates=gates) as site:
             say(f"就绪 ready: {gates + story.blank} 个闸机 gates")
             outcome = await story.tell(site, say)
     if arguments.json:

@@ -102,8 +102,9 @@ def hub_config(
     broker: CertificateFiles,
     platform: CertificateFiles,
     console: bool,
+    mirror: Path | None = None,
 ) -> str:
-    """The hub's file, with a console or without one."""
+    """The hub's file, with a console or without one, with a mirror of the firmware or without one."""
     # Plain HTTP is for this machine only.
     url = f"http://{HOST}:{ports.console}"
     shown = {"console": {"host": HOST, "port": ports.console, "url": url, "name": "Gatelight 演示 Demo"}}
@@ -122,6 +123,7 @@ def hub_config(
             # A container has no time service of its own; its host's clock is right.
             "clock": {"source": "assume"},
             **(shown if console else {}),
+            **({} if mirror is None else {"firmware": {"dir": mirror}}),
         }
     )
 
@@ -129,8 +131,8 @@ def hub_config(
 def machine_config(*, folder: Path, camera_socket: Path, frames_per_s: float, lights: Path | None) -> dict[str, Any]:
     """The machine's half of a gate's file, which is all that a gate as from the box has.
 
-    Rendered frames and simulated light, buzzer and relay; all else is the product's. Into the file `lights` goes every
-    change of light, sound and relay.
+    Rendered frames and simulated light, buzzer, relay, screen and voice; all else is the product's. Into the file
+    `lights` goes every change of any of them.
     """
     return {
         "state_dir": folder / "state",
@@ -138,10 +140,17 @@ def machine_config(*, folder: Path, camera_socket: Path, frames_per_s: float, li
         "decoder": {"engine": "zxing"},
         "hardware": {"kind": "sim"} if lights is None else {"kind": "sim", "journal": lights},
         "thermometer": {"kind": "sim"},
+        "screen": {"kind": "sim"},
+        "voice": {"kind": "sim"},
         "enrolment": {"boot_file": folder / "boot" / "enrol.json"},
         # A container has no time service of its own; its host's clock is right.
         "clock": {"source": "assume"},
     }
+
+
+def update_config(*, root: Path, firmware_dir: Path) -> dict[str, Any]:
+    """`[update]` of a gate, which waits no longer than a sandbox takes."""
+    return {"update": {"root": root, "platform": "sandbox", "firmware_dir": firmware_dir, "trial_s": 30, "fetch_s": 30}}
 
 
 def site_config(

@@ -73,6 +73,14 @@ class SandboxGate:
         """
         await self._tell({"temperature_cc": temperature_cc})
 
+    async def press(self, *, down: bool) -> None:
+        """The attendant's finger on the button, or off it.
+
+        Raises:
+            OSError: the camera, by which it is reached, is not there.
+        """
+        await self._tell({"button": down})
+
     def forget_answers(self) -> None:
         """Drops answers that nobody waits for any more."""
         while not self._answers.empty():

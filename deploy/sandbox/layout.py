@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.sandbox import broker, configs
+from deploy.sandbox import broker, configs, updates
 from deploy.sandbox.gate import GatePlan
 from deploy.sandbox.pki import CertificateAuthority, KeyFiles, SiteAuthority, make_signing_key
 from deploy.sandbox.platform.authority import bundle_file, create_authority, root_file
 from deploy.sandbox.ports import free_ports
+from deploy.sandbox.publisher import Publisher
 
 # sun_path has 108 bytes (unix(7)), the last of them zero.
 SOCKET_PATH_BYTES = 107
@@ -62,6 +63,7 @@ class Layout:
     hub_command: list[str]
     gates: tuple[Registration, ...]
     blanks: tuple[GatePlan, ...]
+    publisher: Publisher | None
 
     @property
     def pages_url(self) -> str:
@@ -84,12 +86,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a site is: its gates, how many more are as from the box, how often cameras look, a console or none."""
+    """How large a site is: its gates, how many more are as from the box, how often cameras look, a console or none,
+    and whether its gates take releases.
+    """
 
     gates: int
     blank: int = 0
     frames_per_s: float = 30.0
     console: bool = False
+    releases: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ class _Ground:
     hub_key: Path
     trust: configs.TrustFiles
     frames_per_s: float
+    publisher: Publisher | None
 
 
 def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings) -> Layout:
@@ -126,6 +132,9 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
     authority = folder / "platform" / "authority"
     create_authority(authority, now_s=int(now.timestamp()))
     trust = configs.TrustFiles(root=root_file(authority), bundle=bundle_file(authority))
+    publisher = Publisher(folder / "publisher") if size.releases else None
+    if publisher is not None:
+        publisher.repository().begin()
     hub_id, hub_key = os.urandom(8), make_signing_key(pki / "keys", name="hub")
     ground = _Ground(
         folder=folder,
@@ -138,6 +147,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
         hub_key=hub_key.public,
         trust=trust,
         frames_per_s=size.frames_per_s,
+        publisher=publisher,
     )
     numbers = range(1, size.gates + size.blank + 1)
     gates = tuple(_lay_gate(ground, number) for number in numbers[: size.gates])
@@ -156,6 +166,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
             broker=site_ca.client("hub"),
             platform=platform_ca.client(hub_id.hex()),
             console=size.console,
+            mirror=None if publisher is None else hub_home / "firmware",
         ),
         encoding="utf-8",
     )
@@ -187,6 +198,7 @@ def lay_out(folder: Path, *, size: Size, now: dt.datetime, around: Surroundings)
         hub_command=_python("hub.cli", "run", "--config", hub_home / "hub.toml"),
         gates=gates,
         blanks=blanks,
+        publisher=publisher,
     )
 
 
@@ -235,12 +247,15 @@ def _plan(ground: _Ground, number: int, *, device_id: bytes) -> GatePlan:
 
 
 def _machine(ground: _Ground, plan: GatePlan) -> dict[str, Any]:
-    return configs.machine_config(
+    machine = configs.machine_config(
         folder=plan.config.parent,
         camera_socket=plan.camera_socket,
         frames_per_s=ground.frames_per_s,
         lights=_lights(ground.logs, plan.gate) if ground.around.lights else None,
     )
+    if ground.publisher is not None:
+        machine |= configs.update_config(root=ground.publisher.root, firmware_dir=updates.firmware_dir(plan))
+    return machine
 
 
 def _lights(logs: Path, gate: str) -> Path:

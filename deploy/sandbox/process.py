@@ -74,6 +74,12 @@ class Process:
             self._killed = True
             self._child.kill()
 
+    def restart(self) -> None:
+        """SIGTERM, as `systemctl try-restart` would; the supervisor brings it back. Between two lives nothing."""
+        if self._child is not None:
+            self._killed = True
+            self._child.terminate()
+
     async def hold(self) -> None:
         """SIGKILL, and it stays dead until `release`. Returns when it and what it started are gone."""
         self._may_live.clear()

@@ -26,6 +26,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from deploy.sandbox import updates
 from deploy.sandbox.crowd import Crowd, CrowdCount, Passage
 from deploy.sandbox.gate import GatePlan, SandboxGate
 from deploy.sandbox.layout import Layout, Size, Surroundings, device_command, lay_out
@@ -64,6 +65,7 @@ class Site:
         blank: how many more there are as from the box; they stand in `blanks`, and in `joined` too once they `join`.
         frames_per_s: how often the cameras look.
         console: whether the hub has one; its process takes seconds to start.
+        releases: whether the gates take releases, which `layout.publisher` makes.
         around: what the parts run in; by default this machine, as it is.
     """
 
@@ -75,9 +77,10 @@ class Site:
         blank: int = 0,
         frames_per_s: float = 30.0,
         console: bool = False,
+        releases: bool = False,
         around: Surroundings = Surroundings(),  # noqa: B008 -- it is frozen
     ) -> None:
-        size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s, console=console)
+        size = Size(gates=gates, blank=blank, frames_per_s=frames_per_s, console=console, releases=releases)
         self.layout: Layout = lay_out(folder, size=size, now=dt.datetime.now(dt.UTC), around=around)
         self._around = around
         layout = self.layout
@@ -89,6 +92,7 @@ class Site:
         self.joined: list[SandboxGate] = []
         self.count = CrowdCount()
         self._session: aiohttp.ClientSession | None = None
+        self._path_units: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Starts it; nothing is left running when that fails."""
@@ -108,7 +112,9 @@ class Site:
         return Process(name=name, command=self._around.enter(name, command), log_file=self.layout.log(name))
 
     def _gate(self, plan: GatePlan) -> SandboxGate:
-        command = self._around.enter(plan.gate, device_command(plan, "run"))
+        takes_releases = self.layout.publisher is not None
+        own = updates.start_command(plan) if takes_releases else device_command(plan, "run")
+        command = self._around.enter(plan.gate, own)
         return SandboxGate(plan, command=command, log_file=self.layout.log(plan.gate))
 
     @property
@@ -141,6 +147,8 @@ class Site:
         everyone = (*self.gates, *self.blanks)
         for process in (self.hub, *(gate.process for gate in everyone)):
             process.start()
+        if self.layout.publisher is not None:
+            self._path_units = [asyncio.create_task(self._units_of(gate).run()) for gate in everyone]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._until_ready(self.platform, self._answers(f"{self.layout.pages_url}/v1/summary")))
             tasks.create_task(self._until_ready(self.hub, self._answers(f"{self.layout.hub_url}/readyz")))
@@ -152,6 +160,9 @@ class Site:
     async def stop(self) -> None:
         """Ends every part: gates first, so that the hub hears their last; broker and platform last."""
         everyone = (*self.gates, *self.blanks)
+        for task in self._path_units:
+            task.cancel()
+        await asyncio.gather(*self._path_units, return_exceptions=True)
         for gate in everyone:
             await gate.close()
         await asyncio.gather(*(gate.process.stop() for gate in everyone))
@@ -231,6 +242,10 @@ class Site:
             written_off=written_off or {},
             sent_again=sent_again,
         )
+
+    def _units_of(self, gate: SandboxGate) -> updates.PathUnits:
+        log_file = self.layout.log(f"{gate.plan.gate}-update")
+        return updates.PathUnits(gate.plan, restart=gate.process.restart, log_file=log_file)
 
     async def _settled(self) -> bool:
         """Cheap questions first: the commands cost a process each."""

@@ -95,6 +95,15 @@ def _check_steps(steps: tuple[tuple[object, int], ...]) -> None:
             raise ValueError(f"a step takes 1 to {SIGNAL_MAX_MS} ms, not {step_ms}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One thing told in words. `name` is the same for all that sound alike; `zh` and `en` are what is written."""
+
+    name: str
+    zh: str
+    en: str
+
+
 class Part(Protocol):
     """What all switched parts have in common."""
 
@@ -146,6 +155,19 @@ class Gate(Part, Protocol):
 
     def close(self) -> None:
         """Release the relay now."""
+
+
+class Prompter(Protocol):
+    """A screen or a voice. Optional beside light and sound: one that fails is silent, and ends nothing."""
+
+    def tell(self, prompt: Prompt, *, total_ms: int, quiet: bool) -> None:
+        """Tell `prompt` instead of whatever is told, for at most `total_ms`. Returns at once and never raises.
+
+        `quiet`: nothing may sound.
+        """
+
+    def shutdown(self) -> None:
+        """Tell nothing any more, and give the part back. May be called twice."""
 
 
 class Button(Part, Protocol):

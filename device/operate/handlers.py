@@ -25,6 +25,7 @@ def handlers(
     rotate_keys: Callable[[], str],
     log_lines: Callable[[int], list[str]],
     wipe: Callable[[Command], Outcome],
+    want_release: Callable[[int, str], None] | None,
 ) -> Mapping[CommandName, Callable[[Command], Outcome]]:
     """What this gate does on each command.
 
@@ -38,6 +39,8 @@ def handlers(
         rotate_keys: makes and certifies new keys; says which.
         log_lines: the last so many lines of the log.
         wipe: see `wipe`.
+        want_release: writes down that this release is wanted, by the command of this id; None where releases do not
+            come this way.
     """
 
     def on_locate(command: Command) -> Outcome:
@@ -91,7 +94,16 @@ def handlers(
         CommandName.ROTATE_KEYS: lambda _: Outcome(ok=True, detail=rotate_keys()),
         CommandName.SEND_LOGS: lambda command: Outcome(ok=True, detail=_tail(log_lines(command.args["lines"]))),
         CommandName.WIPE: wipe,
+        CommandName.UPDATE: lambda command: _update(command, want_release),
     }
+
+
+def _update(command: Command, want_release: Callable[[int, str], None] | None) -> Outcome:
+    if want_release is None:
+        return Outcome(ok=False, detail="unsupported: there is no [update] in device.toml")
+    want_release(command.args["release"], command.id.hex())
+    # What comes of it is told by presence and health: it outlives this process.
+    return Outcome(ok=True)
 
 
 def _tail(lines: list[str]) -> str:

@@ -24,13 +24,16 @@ Whatever opens the gate ends on the short high tone, and nothing else has it: th
 green that policy holds, for an attendant to decide about everybody, is not lit as a green that opens: it is shown as
 "there is something to settle first", which is what the person is to do, while the record says green and held.
 
-In quiet hours every sound but the siren is silent; lights are not.
+In quiet hours every sound but the siren is silent; lights are not. Where there is a screen or a voice, it says the same
+in words (`wording.py`), after light, gate and sound.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from device.hardware.ports import DARK, Buzzer, Gate, Lights, LightSignal, Rgb, Tune
+from device.hardware.ports import DARK, Buzzer, Gate, Lights, LightSignal, Prompt, Prompter, Rgb, Tune
+from device.scan import wording
 from protocol.policy import GatePolicy
 from protocol.terms import Colour, Verdict
 from protocol.verdict import Decision
@@ -113,10 +116,11 @@ class Indicator:
         HardwareError: a part failed.
     """
 
-    def __init__(self, *, lights: Lights, buzzer: Buzzer, gate: Gate) -> None:
+    def __init__(self, *, lights: Lights, buzzer: Buzzer, gate: Gate, prompters: Sequence[Prompter] = ()) -> None:
         self._lights = lights
         self._buzzer = buzzer
         self._gate = gate
+        self._prompters = prompters
 
     def show(self, decision: Decision, *, policy: GatePolicy, now_ms: int) -> None:
         """A decision: light first, then the gate, then the sound.
@@ -127,15 +131,18 @@ class Indicator:
         self._lights.show(_signal(face, policy.light_ms))
         if decision.verdict is Verdict.ADMIT:
             self._gate.open(policy.open_ms)
-        if face.tune is None or (decision.colour is not Colour.RED and is_quiet(policy, now_ms)):
+        quiet = is_quiet(policy, now_ms)
+        if face.tune is None or (decision.colour is not Colour.RED and quiet):
             # Whatever sounds was for somebody else.
             self._buzzer.stop()
         else:
             self._buzzer.play(face.tune)
+        self._tell(wording.prompt_of(decision), policy.light_ms, quiet=quiet)
 
     def waiting(self) -> None:
         """Please wait: somebody's code is being looked up, or the gate is being set up. No sound."""
         self._lights.show(_signal(WAITING, WAITING_MS))
+        self._tell(wording.plain("looking"), WAITING_MS)
 
     def unenrolled(self) -> None:
         """The gate waits to be enrolled. Goes out after ten minutes unless shown again."""
@@ -144,10 +151,17 @@ class Indicator:
     def enrolled(self) -> None:
         """The gate was enrolled just now."""
         self._play(ENROLLED, 3000)
+        self._tell(wording.plain("enrolled"), 3000)
+
+    def fingerprint(self, words: Sequence[str], characters: str) -> None:
+        """Four words are to be compared, so that it is enrolled. Without a screen the beep says that they are there."""
+        self.locate(1)
+        self._tell(wording.words(" ".join(words), characters), UNENROLLED_MS)
 
     def refused(self) -> None:
         """The gate was not enrolled, or what it was told could not be done."""
         self._play(REFUSED, 3000)
+        self._tell(wording.plain("failed"), 3000)
 
     def locate(self, seconds: int, *, quiet: bool = False) -> None:
         """Here I am, for 1 to 300 s; without beeps when `quiet` (see `is_quiet`). An answer to a person replaces it.
@@ -161,6 +175,10 @@ class Indicator:
         if not quiet:
             beeps = min(seconds, BEEPS_MAX)
             self._buzzer.play(Tune(steps=((1320, _BEEP_MS), (0, seconds * 1000 // beeps - _BEEP_MS)) * beeps))
+
+    def _tell(self, prompt: Prompt, total_ms: int, *, quiet: bool = False) -> None:
+        for prompter in self._prompters:
+            prompter.tell(prompt, total_ms=total_ms, quiet=quiet)
 
     def _play(self, face: Face, total_ms: int) -> None:
         self._lights.show(_signal(face, total_ms))

@@ -13,12 +13,15 @@ from hub.store.trust_ports import CommandRow, CommandState
 from hub.trust import changes
 from hub.trust.words import lines, one_line
 from protocol.command import ARGUMENTS, COMMAND_ID_BYTES, CommandName
+from protocol.errors import MalformedError
+from protocol.release import release_of
 
 _LIST: Final = 50
 _POLL_S: Final = 0.1
 _DETAIL_CHARS: Final = 80
 _PLAIN_ARGS: Final = {"seconds": 10, "minutes": 5, "lines": 200, "even_unsent": False}
 """What an argument is when nobody names it."""
+_FLAGS: Final = {"release": "version"}
 _OVER: Final = frozenset({CommandState.DONE, CommandState.FAILED, CommandState.EXPIRED})
 
 
@@ -31,6 +34,7 @@ def add_commands(commands: Commands) -> None:
     send.add_argument("--seconds", type=int, help="locate: how long")
     send.add_argument("--minutes", type=int, help="hold_open: how long")
     send.add_argument("--lines", type=int, help="send_logs: how many")
+    send.add_argument("--version", help="update: of the release, such as 0.2.0")
     send.add_argument("--even-unsent", action="store_true", default=None, help="wipe: also check-ins not yet received")
     send.add_argument("--life", type=int, metavar="S", help="how long it may wait for the scanner, in seconds")
     send.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait so long for the answer")
@@ -40,10 +44,13 @@ def add_commands(commands: Commands) -> None:
 
 async def _send(store: Store, args: argparse.Namespace) -> None:
     taken = ARGUMENTS.get(CommandName(args.name), {})
-    for key in _PLAIN_ARGS:
-        if getattr(args, key) is not None and key not in taken:
-            raise RegistryError(f"{args.name} does not take --{key.replace('_', '-')}")
-    values = {key: _PLAIN_ARGS[key] if getattr(args, key) is None else getattr(args, key) for key in taken}
+    typed: dict[str, Any] = {key: getattr(args, key) for key in _PLAIN_ARGS} | {"release": _release_of(args.version)}
+    for key, value in typed.items():
+        if value is not None and key not in taken:
+            raise RegistryError(f"{args.name} does not take --{_FLAGS.get(key, key).replace('_', '-')}")
+    if "release" in taken and typed["release"] is None:
+        raise RegistryError(f"{args.name}: name the --version")
+    values = {key: _PLAIN_ARGS[key] if typed[key] is None else typed[key] for key in taken}
     row = await changes.queue_command(
         store,
         operator=operator(),
@@ -62,6 +69,13 @@ async def _send(store: Store, args: argparse.Namespace) -> None:
     if ended.state is not CommandState.DONE:
         raise RegistryError(f"command {row.command_id.hex()} is {ended.state}")
     write_line(f"command {row.command_id.hex()} is done")
+
+
+def _release_of(version: str | None) -> int | None:
+    try:
+        return None if version is None else release_of(version)
+    except MalformedError as error:
+        raise RegistryError(str(error)) from error
 
 
 async def _answer(store: Store, command_id: bytes, *, wait_s: float) -> CommandRow:

@@ -39,6 +39,7 @@ def add_commands(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     # It brings its web libraries; no other command should wait for them.
     from hub.console.serve import serve
+    from hub.firmware.mirror import Mirror
     from hub.logs import log_as_json
 
     config = config_of(args)
@@ -52,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
                 open_store=lambda: open_store(config.database, check=False),
                 enrolling=enrolling,
                 root=decode_key(read_key_file(config.keys.root)),
+                mirror=None if config.firmware is None else Mirror(config.firmware.dir),
                 watched=args.watched,
             )
         )

@@ -16,6 +16,7 @@ EXIT_USAGE = 2
 _SERVICE = "service"
 _MODULES = (
     _SERVICE, "places", "ca", "broker", "enrol", "policy", "command", "console", "believed", "reports", "audit", "slip",
+    "backup", "firmware",
 )  # fmt: skip
 
 

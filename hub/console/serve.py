@@ -20,6 +20,7 @@ from hub.console.app import console_app
 from hub.console.errands import Errands
 from hub.console.site import Enrolling, Site
 from hub.console.web.words import Words
+from hub.firmware.mirror import Mirror
 from hub.store.errors import StoreError
 from hub.store.ports import Store
 from protocol.keys import VerifyKey
@@ -48,6 +49,7 @@ def site_of(
     store: Store,
     enrolling: Enrolling | None = None,
     root: VerifyKey | None = None,
+    mirror: Mirror | None = None,
     clock_ms: Callable[[], int] = now_ms,
 ) -> Site:
     """What the routes of a console work with."""
@@ -70,6 +72,7 @@ def site_of(
         enrolling=enrolling,
         now_ms=clock_ms,
         root=root,
+        mirror=mirror,
     )
 
 
@@ -79,6 +82,7 @@ async def serve(
     open_store: Callable[[], Awaitable[Store]],
     enrolling: Enrolling | None,
     root: VerifyKey,
+    mirror: Mirror | None,
     watched: bool,
 ) -> int:
     """Serve until a signal comes, or, when `watched`, until whoever started us is gone. Returns the exit code.
@@ -89,7 +93,7 @@ async def serve(
     """
     store = await open_store()
     try:
-        app = console_app(site_of(console, store=store, enrolling=enrolling, root=root))
+        app = console_app(site_of(console, store=store, enrolling=enrolling, root=root, mirror=mirror))
         server = _Server(
             uvicorn.Config(
                 app,

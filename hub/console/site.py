@@ -13,6 +13,7 @@ from hub.console.poster.draw import Drawing
 from hub.console.web.pace import Pace
 from hub.console.web.slots import Slots
 from hub.console.web.words import Words
+from hub.firmware.mirror import Mirror
 from hub.store.ports import Store
 from protocol.keys import VerifyKey
 
@@ -43,6 +44,7 @@ class Site:
         alerts_to_loopback: alerts may be sent to this machine.
         enrolling: None where devices are entered by hand.
         slots: of open streams.
+        mirror: of firmware; None: the hub has none.
         root: the platform's root key, by which the console knows the platform's sealing key for desks.
     """
 
@@ -56,6 +58,7 @@ class Site:
     slips: Throttle
     now_ms: Callable[[], int]
     root: VerifyKey | None = None
+    mirror: Mirror | None = None
     enrolling: Enrolling | None = None
     drawing: Drawing = field(default_factory=Drawing)
     pace: Pace = field(default_factory=Pace)

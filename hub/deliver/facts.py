@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hub.deliver.troubles import DeviceFacts, SiteFacts
 from hub.model import Device, DeviceState, Head, StoreStatus
+from hub.store.firmware_ports import Rollout, RolloutState
 from hub.store.trust_ports import DeviceSeen
 from protocol.health import Health, State
 
@@ -24,6 +25,9 @@ class FactStore(Protocol):
 
     async def status(self) -> StoreStatus:
         """The outbox's age."""
+
+    async def newest_rollout(self) -> Rollout | None:
+        """The one staged last."""
 
     async def certificates_until(self) -> dict[bytes, int]:
         """By device: when its last certificate ends, ms."""
@@ -92,10 +96,12 @@ class Facts:
             if device.state is not DeviceState.REVOKED
         )
         status = await self._store.status()
+        rollout = await self._store.newest_rollout()
         return devices, SiteFacts(
             started_ms=self._started_ms,
             broker_lost_ms=self._broker_lost_ms,
             outbox_oldest_ms=status.outbox_oldest_ms if status.outbox_rows else None,
+            rollout_halted_ms=rollout.moved_ms if rollout and rollout.state is RolloutState.HALTED else None,
         )
 
     def _device(
@@ -116,6 +122,7 @@ class Facts:
             spool_stuck_ms=stuck,
             clock_wrong_ms=None if said is None else said.clock_ms,
             storage_failed=health is not None and health.state is State.STORAGE_FAILED,
+            update_failed=health is not None and health.update_failed is not None,
             certificate_until_ms=until_ms,
         )
 

@@ -32,8 +32,10 @@ TITLES: Final[Mapping[str, Said]] = {
     "device.clock": Said("扫码机时钟不准", "Scanner's clock is wrong"),
     "device.certificate": Said("扫码机证书即将到期", "Scanner's certificate is ending"),
     "device.storage": Said("扫码机存储故障", "Scanner's storage has failed"),
+    "device.update": Said("扫码机更新失败", "Scanner's update has failed"),
     "site.broker": Said("消息服务器断开", "Message broker out of reach"),
     "site.platform": Said("上级平台联系不上或数据积压", "Platform out of reach, or records are piling up"),
+    "site.rollout": Said("固件分批更新已停止", "Rollout of firmware has halted"),
 }
 """Every kind of alert. The names never change: they stand in the database."""
 
@@ -94,6 +96,12 @@ STEPS: Final[Mapping[str, tuple[Said, ...]]] = {
             "该闸机已停止放行，请走其他通道，并更换存储卡。", "It admits nobody: use another gate, and change its card."
         ),
     ),
+    "device.update": (
+        Said(
+            "该扫码机继续运行原版本，照常放行；请勿断电，在“扫码机”页查看失败原因。",
+            "It goes on with the version that it had, and serves people: look on its page why the new one failed.",
+        ),
+    ),
     "site.broker": (
         Said(
             "检查消息服务器和网络；各闸机继续离线判码并保存记录。",
@@ -104,6 +112,12 @@ STEPS: Final[Mapping[str, tuple[Said, ...]]] = {
         Said(
             "检查到上级平台的网络；记录保存在本站，恢复后自动上报。",
             "Check the way to the platform; records are kept here and sent later.",
+        ),
+    ),
+    "site.rollout": (
+        Said(
+            "没有更多扫码机会收到该版本。在“固件”页查看哪些失败、为何失败，再决定继续或取消。",
+            "No further scanner is told. See on the page Firmware which failed and why; then resume or cancel it.",
         ),
     ),
 }

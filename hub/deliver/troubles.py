@@ -39,6 +39,8 @@ class DeviceFacts:
     """Since when it has something to send and nothing came."""
     clock_wrong_ms: int | None = None
     storage_failed: bool = False
+    update_failed: bool = False
+    """A release that it was to take has failed there."""
     certificate_until_ms: int | None = None
 
 
@@ -51,6 +53,8 @@ class SiteFacts:
     """Since when the broker is out of reach."""
     outbox_oldest_ms: int | None
     """When the oldest check-in was received that the platform has not signed for."""
+    rollout_halted_ms: int | None = None
+    """Since when a rollout of firmware is halted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,14 @@ def troubles(devices: Iterable[DeviceFacts], site: SiteFacts, *, now_ms: int) ->
     return Troubles(found=tuple(found), unknown=frozenset(_HEARD_KINDS if deaf else ()))
 
 
-_HEARD_KINDS: Final = ("device.offline", "device.camera", "device.spool", "device.clock", "device.storage")
+_HEARD_KINDS: Final = (
+    "device.offline",
+    "device.camera",
+    "device.spool",
+    "device.clock",
+    "device.storage",
+    "device.update",
+)
 
 
 def _of_site(site: SiteFacts, *, now_ms: int) -> Iterable[NewAlert]:
@@ -80,6 +91,8 @@ def _of_site(site: SiteFacts, *, now_ms: int) -> Iterable[NewAlert]:
         yield NewAlert(kind="site.broker", about="site", at_ms=site.broker_lost_ms or now_ms)
     if _longer(site.outbox_oldest_ms, PLATFORM_MS, now_ms=now_ms):
         yield NewAlert(kind="site.platform", about="site", at_ms=site.outbox_oldest_ms or now_ms)
+    if site.rollout_halted_ms is not None:
+        yield NewAlert(kind="site.rollout", about="site", at_ms=site.rollout_halted_ms)
 
 
 def _of_device(device: DeviceFacts, *, deaf: bool, now_ms: int) -> Iterable[NewAlert]:
@@ -113,6 +126,8 @@ def _of_device(device: DeviceFacts, *, deaf: bool, now_ms: int) -> Iterable[NewA
             yield trouble(kind, since_ms)
     if device.storage_failed:
         yield trouble("device.storage", None)
+    if device.update_failed:
+        yield trouble("device.update", None)
 
 
 def _longer(since_ms: int | None, patience_ms: int, *, now_ms: int) -> bool:

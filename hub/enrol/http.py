@@ -4,6 +4,7 @@
     POST /v1/enrolments         sealed request -> answer
     GET  /v1/enrolments/{id}    answer
     POST /v1/renewals           sealed renewal, with the device's certificate -> its next one
+    GET  /firmware/...          the mirror of firmware, where there is one (`hub.firmware.serving`)
 
 Whoever asks is a stranger until its token or its certificate is known. So bodies are small and short in coming, an
 address that is refused too often is not read any more, and the store bounds how many may wait.
@@ -14,7 +15,7 @@ import json
 import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -54,12 +55,23 @@ _STATUS: Final = {
     "too_many_requests": 429,
     "too_many_keys": 429,
     "too_many_waiting": 503,
+    "busy": 503,
 }
 """Reasons that are not simply a bad request (400)."""
 
 
 class EnrolmentPages:
-    """The four pages. `app` is what a server serves."""
+    """The four pages, and those of others that come with the same rates and errors. `app` is what a server serves.
+
+    Args:
+        store: where enrolments are.
+        authority: who signs certificates.
+        configurations: what an approved device is told.
+        now_ms: the hub's clock.
+        refusals: where refusals are noted.
+        others: further pages.
+        is_busy: whether one of those is at work on a connection, longer than pages of ours take.
+    """
 
     def __init__(
         self,
@@ -69,7 +81,10 @@ class EnrolmentPages:
         configurations: Configurations,
         now_ms: Callable[[], int],
         refusals: Refusals | None = None,
+        others: Sequence[web.RouteDef] = (),
+        is_busy: Callable[[object], bool] = lambda _: False,
     ) -> None:
+        self.is_busy = is_busy
         self._store, self._authority = store, authority
         self._configurations, self._now_ms = configurations, now_ms
         self._refusals = refusals or Refusals(store=store)
@@ -84,6 +99,7 @@ class EnrolmentPages:
         self.app.router.add_post("/v1/enrolments", self._enrol)
         self.app.router.add_get("/v1/enrolments/{id}", self._answer)
         self.app.router.add_post("/v1/renewals", self._renew)
+        self.app.router.add_routes(others)
 
     async def _ca(self, _: web.Request) -> web.Response:
         return web.Response(body=self._authority.der, content_type="application/pkix-cert")

@@ -32,7 +32,7 @@ _FAREWELL_S: Final = 2.0
 _CONNECTIONS_MAX: Final = 512
 """A station's devices at once. Of more, the newest are dropped: this is not the way of check-ins."""
 _CONNECTION_S: Final = 60.0
-"""A device asks and leaves; whoever stays longer is dropped and may come again."""
+"""A device asks and leaves; whoever stays longer is dropped and may come again. Not while a download is under way."""
 
 
 class EnrolmentServer:
@@ -121,8 +121,15 @@ class EnrolmentServer:
         if server is None or len(server.connections) >= _CONNECTIONS_MAX:
             return _Refusing()
         protocol = server()
-        asyncio.get_running_loop().call_later(_CONNECTION_S, protocol.force_close)
+        asyncio.get_running_loop().call_later(_CONNECTION_S, self._end, protocol)
         return protocol
+
+    def _end(self, protocol: web.RequestHandler) -> None:
+        """Drop a connection whose time is over, or look again when its download may have ended."""
+        if self._pages.is_busy(protocol):
+            asyncio.get_running_loop().call_later(_CONNECTION_S, self._end, protocol)
+        else:
+            protocol.force_close()
 
     def _is_due(self) -> bool:
         held = self._certificate

@@ -7,7 +7,8 @@ StoreError
 ├── StoreWriteError           a transaction failed as a whole: disk full, I/O error, locked too long
 ├── HeadConflictError         another writer moved a head; the commit was undone
 ├── OutboxConflictError       a batch is not in the state that the step needs; nothing was changed
-└── RegistryConflictError     the registry refused: known already, or something it needs is missing
+├── RegistryConflictError     the registry refused: known already, or something it needs is missing
+└── BackupError               an archive cannot be made, read or put in place (`hub.store.backup`)
 """
 
 

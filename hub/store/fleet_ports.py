@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from hub.model import AuditEntry, Device, Gap, MinuteCount, QuarantineRow
 from hub.store.enrol_ports import Certificate
 from hub.store.trust_ports import CommandRow, DeviceSeen
-from protocol.health import ClockSource, State, Supply
+from protocol.health import ClockSource, State, Supply, UpdateFailure
 
 SLOT_MS: Final = 300_000
 SLOTS_KEPT: Final = 576
@@ -47,6 +47,9 @@ class DeviceHealth:
     supply: Supply | None
     disk_free_mib: int | None
     disk_mib: int | None
+    update_failed: int | None
+    """The release that it was to take and does not run; `update_failure` is why."""
+    update_failure: UpdateFailure | None
     frame_rate_c: int | None
     """Frames in 100 s, between the last two messages."""
     decode_us: int | None
@@ -78,6 +81,8 @@ class FleetRow:
     """In the last twelve whole five minutes."""
     certificate_ms: int | None
     """When its longest certificate ends; None where the hub's authority gave none that counts."""
+    ring: int
+    """When it gets a release: 0 first."""
 
 
 class FleetStore(Protocol):

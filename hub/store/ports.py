@@ -16,6 +16,7 @@
     LiveStore       newest rows, counts that last, alerts and who is told        live_ports.py
     FleetStore      how devices fare, and what is known of one of them          fleet_ports.py
     DeskStore       visits registered at a desk, sealed                         desk_ports.py
+    FirmwareStore   rings, rollouts, and what became of each device in one      firmware_ports.py
 
 Every method that writes is one transaction: it happened whole, or it did not happen. A cancelled call is either
 too; its caller cannot know which. Every method may raise `StoreWriteError`.
@@ -50,6 +51,7 @@ from hub.store.console_ports import ConsoleStore
 from hub.store.desk_ports import DeskStore
 from hub.store.enrol_ports import EnrolStore
 from hub.store.errand_ports import ErrandStore
+from hub.store.firmware_ports import FirmwareStore
 from hub.store.fleet_ports import FleetStore
 from hub.store.live_ports import LiveStore
 from hub.store.place_ports import PlaceStore
@@ -270,6 +272,7 @@ class Store(
     LiveStore,
     FleetStore,
     DeskStore,
+    FirmwareStore,
     Protocol,
 ):
     """A whole store, as `main` opens and closes it."""

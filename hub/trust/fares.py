@@ -68,11 +68,12 @@ class Fares:
 def _is_due(kept: DeviceHealth | None, row: DeviceHealth) -> bool:
     if kept is None or row.heard_ms - kept.heard_ms >= _KEEP_MS:
         return True
-    return (kept.state, kept.clock_trusted, kept.enabled, kept.supply) != (
+    return (kept.state, kept.clock_trusted, kept.enabled, kept.supply, kept.update_failed) != (
         row.state,
         row.clock_trusted,
         row.enabled,
         row.supply,
+        row.update_failed,
     )
 
 
@@ -136,6 +137,8 @@ def _row(device: bytes, heard: _Heard, *, lists: int, rates: tuple[int | None, i
         supply=health.supply,
         disk_free_mib=health.disk_free_mib,
         disk_mib=health.disk_mib,
+        update_failed=health.update_failed,
+        update_failure=health.update_failure,
         frame_rate_c=frame_rate_c,
         decode_us=decode_us,
     )

@@ -34,7 +34,8 @@ def make_commands() -> list[Vector]:
     opener: dict[str, Any] = {"hub_keys": ["hub"], "device": DEVICE.hex()}
     args: dict[CommandName, dict[str, int | bool]] = {
         CommandName.LOCATE: {"seconds": 300}, CommandName.HOLD_OPEN: {"minutes": 720},
-        CommandName.SEND_LOGS: {"lines": 500}, CommandName.WIPE: {"even_unsent": True},
+        CommandName.SEND_LOGS: {"lines": 500},
+        CommandName.UPDATE: {"release": 2_001}, CommandName.WIPE: {"even_unsent": True},
     }  # fmt: skip
     named = [replace(COMMAND, name=name, args=args.get(name, {}), expires_s=AT_S + 86_400) for name in CommandName]
     sealed = seal_command(COMMAND, key=signer("hub"))

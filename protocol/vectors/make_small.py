@@ -8,7 +8,7 @@ from typing import Any
 from protocol import limits, topics
 from protocol.command import CommandName
 from protocol.enrolment import EnrolmentState
-from protocol.health import ClockSource, Health, State, Supply, encode_health
+from protocol.health import ClockSource, Health, State, Supply, UpdateFailure, encode_health
 from protocol.keys import EDDSA, VerifyKey, encode_key
 from protocol.presence import DevicePresence, HubPresence, encode_device_presence, encode_hub_presence
 from protocol.reasons import GREY_REASONS, SENTENCES
@@ -150,6 +150,8 @@ def make_health() -> list[Vector]:
         supply=Supply.WAS_LOW,
         disk_free_mib=21_504,
         disk_mib=29_184,
+        update_failed=2_001,
+        update_failure=UpdateFailure.UNHEALTHY,
     )
     bad: list[tuple[str, str, bytes, str]] = [
         ("state-three", "a state that does not exist", with_pairs(data, {2: 3}), "malformed"),
@@ -162,12 +164,15 @@ def make_health() -> list[Vector]:
         ("supply-three", "a supply that does not exist", with_pairs(data, {69: 3}), "malformed"),
         ("board-molten", "a board of 150.01 °C", with_pairs(data, {68: 15_001}), "malformed"),
         ("disk-negative", "a negative size", with_pairs(data, {71: -1}), "malformed"),
+        ("update-half", "a failed update without why", with_pairs(data, {72: 2_001}), "malformed"),
+        ("update-five", "a failure that does not exist", with_pairs(data, {72: 2_001, 73: 5}), "malformed"),
+        ("update-zero", "no release has the number 0", with_pairs(data, {72: 0, 73: 1}), "malformed"),
         ("too-long", "more than 1,024 bytes", with_pairs(data, {99: bytes(1024)}), "limit"),
     ]
     return [
         accepted("in-service", "a gate that does its work", {"hex": data.hex()}, plain(health)),
         accepted("full", "with every field", {"hex": encode_health(full).hex()}, plain(full)),
-        accepted("later", "key 72 is a later version's", {"hex": with_pairs(data, {72: 1}).hex()}, plain(health)),
+        accepted("later", "key 74 is a later version's", {"hex": with_pairs(data, {74: 1}).hex()}, plain(health)),
         *(refused(name, shows, {"hex": sealed.hex()}, reason) for name, shows, sealed, reason in bad),
     ]
 

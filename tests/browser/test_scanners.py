@@ -66,6 +66,8 @@ def health(device_id, now_ms, **changes):
         "supply": Supply.GOOD,
         "disk_free_mib": 21_504,
         "disk_mib": 29_184,
+        "update_failed": None,
+        "update_failure": None,
         "frame_rate_c": 1480,
         "decode_us": 6400,
     }

@@ -10,7 +10,7 @@ from hub.store.fleet_ports import HOUR_SLOTS, DeviceHealth, DeviceSample
 from hub.store.ports import IngestCommit
 from hub.store.sqlite import open_store
 from hub.store.trust_ports import CommandRow, DeviceSeen
-from protocol.health import ClockSource, State, Supply
+from protocol.health import ClockSource, State, Supply, UpdateFailure
 from protocol.keys import Ed25519SigningKey, encode_key
 from protocol.terms import Colour, Direction, Verdict
 
@@ -62,6 +62,7 @@ def health(device_id=A, **changes):
         "enabled": True,
         "thermometer_ok": False,
         "supply": Supply.LOW,
+        "update_failure": UpdateFailure.UNHEALTHY,
     }
     return DeviceHealth(**numbers | known | changes)
 
@@ -96,6 +97,8 @@ async def test_health_comes_back_and_is_replaced(store):
             "supply",
             "disk_free_mib",
             "disk_mib",
+            "update_failed",
+            "update_failure",
             "frame_rate_c",
             "decode_us",
         ]

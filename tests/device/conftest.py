@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -80,7 +81,7 @@ class PowerCutError(BaseException):
 
 
 class Cut:
-    """A FAKE of what an operating system loses: stands in for `os` in `device.durable`, and ends before one call.
+    """A FAKE of what an operating system loses: stands in for `os` in `modules`, and ends before one call.
 
     mode `kill`: the process ends, what it did stays. `power`: whatever was not synced is gone. `names`: names stay,
     and what was not synced into the files is gone. A write is two steps; between them half of it is done.
@@ -88,13 +89,14 @@ class Cut:
 
     COUNTED = ("open", "fsync", "fdatasync", "replace", "unlink", "mkdir", "rmdir", "symlink", "ftruncate")
 
-    def __init__(self, root, *, at, mode):
-        self.root, self.at, self.mode = root, at, mode
+    def __init__(self, root, *, at, mode, modules):
+        self.root, self.at, self.mode, self.modules = root, at, mode, modules
         self.completed = False
         self.steps = 0
         self._ids = count()
         self._id_of = {}  # inode -> our number, since inodes are used again
         self._data = {}  # our number -> what is on disk
+        self._mode_of = {}  # our number -> who may do what
         self._names = {}  # folder -> {name: number, link target or None for a folder}
 
     def __enter__(self):
@@ -103,11 +105,13 @@ class Cut:
                 if path.is_file() and not path.is_symlink():
                     self._created(path, path.read_bytes())
             self._names[folder] = self._listing(folder)
-        durable.os = self
+        for module in self.modules:
+            module.os = self
         return self
 
     def __exit__(self, kind, error, trace):
-        durable.os = os
+        for module in self.modules:
+            module.os = os
         self.completed = error is None
         if kind is not PowerCutError:
             return False
@@ -144,15 +148,23 @@ class Cut:
                 self._created(args[0], b"")
             elif call is os.mkdir:
                 self._names[args[0]] = {}
+            elif call is os.replace and args[0] in self._names:
+                self._moved(*args)
             elif call in {os.fsync, os.fdatasync}:
                 self._synced(args[0])
             return done
 
         return counted
 
+    def _moved(self, old, new):
+        """A folder with all that is in it."""
+        below = [folder for folder in self._names if folder.is_relative_to(old)]
+        self._names |= {new / folder.relative_to(old): self._names.pop(folder) for folder in below}
+
     def _created(self, path, data):
-        number = next(self._ids)
-        self._id_of[path.stat().st_ino] = number
+        number, found = next(self._ids), Path(path).stat()
+        self._id_of[found.st_ino] = number
+        self._mode_of[number] = stat.S_IMODE(found.st_mode)
         self._data[number] = data
 
     def _synced(self, descriptor):
@@ -181,21 +193,24 @@ class Cut:
                 (folder / name).symlink_to(what)
             else:
                 (folder / name).write_bytes(self._data[what])
+                (folder / name).chmod(self._mode_of[what])
 
 
 @pytest.fixture
 def cuts(tmp_path):
     """Every power cut that may happen: `for cut in cuts(): prepare; with cut: act; look at cut.root`.
 
+    It happens in `device.durable`; what else changes files by its own calls is named: `cuts(module)`.
+
     Each has a folder of its own. The last of each mode lets the act complete (`cut.completed`).
     """
 
-    def each():
+    def each(*modules):
         for mode in ("kill", "power", "names"):
             for at in count(1):
                 root = tmp_path / f"{mode}-{at}"
                 root.mkdir()
-                cut = Cut(root, at=at, mode=mode)
+                cut = Cut(root, at=at, mode=mode, modules=(durable, *modules))
                 yield cut
                 shutil.rmtree(root)
                 if cut.completed:

@@ -1,12 +1,11 @@
 import hashlib
 import json
-import sys
-from types import SimpleNamespace
 
 import pytest
 import segno
 from PIL import Image
 
+from device import commands
 from device.cli import main
 from device.hardware.pi import safe
 from device.model import Draft
@@ -159,62 +158,15 @@ def test_a_spool_signed_by_another_key_has_faults(site, world, capsys):
     assert "faults" in capsys.readouterr().out
 
 
-@pytest.fixture
-def claimed(monkeypatch):
-    """A FAKE lgpio and its gpiozero factory: which lines were driven to which level, in order."""
-    lines = []
-    fake = SimpleNamespace(
-        error=OSError,
-        gpiochip_open=lambda chip: 7,
-        gpio_claim_output=lambda handle, line, level: lines.append((line, level)),
-    )
-    monkeypatch.setitem(sys.modules, "lgpio", fake)
-    monkeypatch.setattr(safe, "lgpio_factory", lambda: SimpleNamespace(chip=0, close=lambda: None))
-    return lines
-
-
-LAMPS_OFF = [(5, 0), (6, 0), (13, 0), (12, 0)]
-
-
-@pytest.mark.parametrize(
-    ("wiring", "driven"),
-    [
-        ('kind = "pi"', [(26, 0), *LAMPS_OFF]),
-        ('kind = "pi"\nrelay_active_high = false', [(26, 1), *LAMPS_OFF]),
-        ('kind = "pi"\nrelay_active_high = false\n[policy]\nopen_ms = 0', [(26, 1), *LAMPS_OFF]),
-        ('kind = "pi"\nrelay = 20\nrelay_active_high = false\nbarrier = 1', [(20, 1), *LAMPS_OFF]),
-        ('kind = "pi"\nrelay = 20\nrelay_active_high = false\nred = 6', [(20, 1)]),
-        ('kind = "pi', [(26, 0), *LAMPS_OFF]),
-        ('kind = "sim"', []),
-        ('kind = "sim"\n[policy]\nopen_ms = 0', []),
-    ],
-)
-def test_safe_drives_the_relay_off_with_whatever_of_the_file_can_be_read(site, claimed, wiring, driven):
-    site.write_text(site.read_text().replace('kind = "pi"', wiring))
+def test_safe_is_the_same_by_its_short_way_and_among_the_commands(site, monkeypatch):
+    driven = []
+    monkeypatch.setattr(safe, "open_header", lambda: 7)
+    monkeypatch.setattr(safe, "claim", lambda chip, pin, level: driven.append((chip, pin, level)))
     assert main(["safe", "--config", str(site)]) == 0
-    assert claimed == driven
-
-
-def test_safe_without_a_file_takes_the_default_pins_and_says_so(site, claimed, capsys):
-    site.unlink()
-    assert main(["safe", "--config", str(site)]) == 0
-    assert claimed == [(26, 0), *LAMPS_OFF]
-    assert "default pins" in capsys.readouterr().err
-
-
-def test_safe_says_when_the_chip_does_not_open(site, claimed, monkeypatch, capsys):
-    def busy(chip):
-        raise OSError("busy")
-
-    monkeypatch.setattr(sys.modules["lgpio"], "gpiochip_open", busy)
-    assert main(["safe", "--config", str(site)]) == 1
-    assert "HardwareError: GPIO chip 0 cannot be opened: busy" in capsys.readouterr().err
-
-
-def test_safe_says_loudly_when_there_are_no_pins_to_drive(site, capsys):
-    assert main(["safe", "--config", str(site)]) == 1
-    said = capsys.readouterr().err
-    assert "GPIO" in said or "lgpio" in said
+    short = list(driven)
+    driven.clear()
+    assert commands.main(["safe", "--config", str(site)]) == 0
+    assert driven == short == [(7, 26, 0), (7, 5, 0), (7, 6, 0), (7, 13, 0), (7, 12, 0)]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,12 @@ from device.config import (
     PeopleCameraConfig,
     PiHardware,
     Pkcs11Keys,
-    SimHardware,
     TpmKeys,
     in_force,
     is_enrolled,
     is_provisioned,
     load,
     load_machine,
-    load_wiring,
 )
 from device.sitefile import SiteConfig, load_site
 
@@ -145,18 +143,6 @@ def test_what_would_end_the_gate_at_its_first_code_is_refused_at_the_start(tmp_p
     with pytest.raises(ConfigError) as raised:
         load(written(tmp_path, WHOLE.replace(old, new)))
     assert named in str(raised.value)
-
-
-def test_wiring_is_read_from_a_file_that_is_no_configuration_any_more(tmp_path):
-    broken = '[hardware]\nkind = "pi"\nrelay = 20\nrelay_active_high = false\nblue = 99\nbarrier = 1\n[policy]\nopen_ms = 0\n'
-    wiring = load_wiring(written(tmp_path, broken))
-    assert wiring == PiHardware(relay=20, relay_active_high=False)
-    assert load_wiring(written(tmp_path, '[hardware]\nkind = "sim"\njournal = 7\n')) == SimHardware()
-    assert load_wiring(written(tmp_path, "hardware = 3")) == PiHardware()
-    assert load_wiring(written(tmp_path, "")) == PiHardware()
-    for nothing in ("[hardware", f"x = {'9' * 5000}"):
-        with pytest.raises(ConfigError):
-            load_wiring(written(tmp_path, nothing))
 
 
 BARE = 'state_dir = "state"\n[camera]\nkind = "pi"\n[hardware]\nkind = "sim"\n'

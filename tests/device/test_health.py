@@ -1,5 +1,5 @@
 from device.health import Figures, Progress, health_of, state_of
-from protocol.health import ClockSource, State, Supply, decode_health, encode_health
+from protocol.health import ClockSource, State, Supply, UpdateFailure, decode_health, encode_health
 
 FIGURES = {
     "spool": 3,
@@ -77,6 +77,13 @@ def test_what_the_board_tells_is_in_it():
     )
     assert (said.unsent_s, said.board_cc, said.supply) == (75, 5512, Supply.WAS_LOW)
     assert (said.disk_free_mib, said.disk_mib) == (21_504, 29_184)
+
+
+def test_an_update_that_failed_is_in_it():
+    said = decode_health(encode_health(health(update_failed=(2_000, UpdateFailure.UNHEALTHY))))
+    assert (said.update_failed, said.update_failure) == (2_000, UpdateFailure.UNHEALTHY)
+    said = decode_health(encode_health(health()))
+    assert (said.update_failed, said.update_failure) == (None, None)
 
 
 def test_a_board_that_tells_nothing_is_left_out():

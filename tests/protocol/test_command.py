@@ -30,7 +30,7 @@ from protocol.vectors.make_gate import DEVICE, OTHER_DEVICE
 from protocol.vectors.raw import sign1, with_pairs
 
 NAMES = ("locate", "test_scan", "open_once", "hold_open", "close", "disable", "enable", "restart", "rotate_keys",
-         "send_logs", "wipe")  # fmt: skip
+         "send_logs", "update", "wipe")  # fmt: skip
 
 
 @pytest.fixture

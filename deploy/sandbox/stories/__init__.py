@@ -3,7 +3,7 @@
 gatelight-sandbox up --story colour-change --gates 50
 """
 
-from deploy.sandbox.stories import close_place, colour_change, enrol, policy, revoke, trace, wipe
+from deploy.sandbox.stories import close_place, colour_change, enrol, policy, revoke, trace, update, wipe
 from deploy.sandbox.stories.story import Story
 
 STORIES: dict[str, Story] = {
@@ -14,4 +14,5 @@ STORIES: dict[str, Story] = {
     "revoke": revoke.STORY,
     "wipe": wipe.STORY,
     "trace": trace.STORY,
+    "update": update.STORY,
 }

@@ -5,6 +5,7 @@ import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from deploy.sandbox.crowd import CAMERA_RETRY_S, GONE_S, Scan
@@ -58,6 +59,7 @@ class Story:
         gates: how many it has unless it is told otherwise.
         blank: how many gates more are as from the box.
         frames_per_s: of each gate's camera; many gates on few cores look less often.
+        releases: whether its gates take releases.
         tell: makes it happen; says what it does on the way.
     """
 
@@ -66,6 +68,17 @@ class Story:
     tell: Callable[[Site, Callable[[str], None]], Awaitable[Outcome]]
     blank: int = 0
     frames_per_s: float = 20.0
+    releases: bool = False
+
+    def site(self, folder: Path, *, gates: int | None = None) -> Site:
+        """A site for it, with so many gates or its own number."""
+        return Site(
+            folder,
+            gates=gates or self.gates,
+            blank=self.blank,
+            frames_per_s=self.frames_per_s,
+            releases=self.releases,
+        )
 
 
 async def hub_command(site: Site, *arguments: str) -> str:

@@ -44,6 +44,9 @@ class PiBuzzer:
     def _sound(self, tone_hz: int) -> None:
         if tone_hz == 0:
             self._buzzer.stop()
+            # A tone may end while its line is high, and lgpio leaves it there: a coil under current, or an active
+            # buzzer that sounds for ever. Seen on the emulated Pi.
+            self._buzzer.pwm_device.pin.state = 0
         else:
             # By frequency: gpiozero takes a bare whole number for a MIDI note.
             self._buzzer.play(Tone.from_frequency(float(tone_hz)))

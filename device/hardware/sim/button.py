@@ -38,6 +38,13 @@ class SimButton:
         if timer is not None:
             timer.cancel()
 
+    def hold(self, down: bool) -> None:  # noqa: FBT001 - as a finger: down or not
+        """`press` or `release`."""
+        if down:
+            self.press()
+        else:
+            self.release()
+
     def shutdown(self) -> None:
         """As `Part.shutdown`."""
         self._on_press = self._on_hold = None

@@ -1,8 +1,9 @@
 """A Unix socket on which others say who stands at the simulated gate. One JSON object a line, one answer each.
 
 `{"show": "GL1:..."}`, `{"show": ["a", "b"]}` for several codes in view, `{"clear": true}`; and `{"temperature_cc":
-3650}` for what the simulated thermometer measures from now on, null for nothing. The answer is `{"ok":true}` once the
-next frame shows it, or `{"ok":false,"error":"..."}` and everything stays as it was.
+3650}` for what the simulated thermometer measures from now on, null for nothing; `{"button": true}` pushes the
+simulated button down, false lets it go. The answer is `{"ok":true}` once the next frame shows it, or
+`{"ok":false,"error":"..."}` and everything stays as it was.
 """
 
 import contextlib
@@ -47,7 +48,14 @@ class Warm:
     temperature_cc: int | None
 
 
-def parse_command(line: bytes) -> Show | Warm:
+@dataclass(frozen=True, slots=True)
+class Press:
+    """The button goes down, or up again."""
+
+    down: bool
+
+
+def parse_command(line: bytes) -> Show | Warm | Press:
     """One line -> what is asked for.
 
     Raises:
@@ -66,13 +74,16 @@ def parse_command(line: bytes) -> Show | Warm:
             if not TEMPERATURE_LEAST_CC <= reading_cc <= TEMPERATURE_MOST_CC:
                 raise ValueError(f"a temperature is {TEMPERATURE_LEAST_CC} to {TEMPERATURE_MOST_CC}, in 0.01 degrees")
             return Warm(reading_cc)
+        case {"button": bool(down), **rest} if not rest:
+            return Press(down)
         case {"show": str(text), **rest} if not rest:
             texts = [text]
         case {"show": [*texts], **rest} if not rest:
             pass
         case _:
             raise ValueError(
-                'a command is {"show": text}, {"show": [texts]}, {"clear": true} or {"temperature_cc": number or null}'
+                'a command is {"show": text}, {"show": [texts]}, {"clear": true}, {"temperature_cc": number or null} '
+                'or {"button": true or false}'
             )
     if not 1 <= len(texts) <= CODES_IN_VIEW:
         raise ValueError(f"1 to {CODES_IN_VIEW} codes can be in view")
@@ -88,10 +99,10 @@ class _Client:
 
 
 class CommandSocket:
-    """Listens at `path` on a thread of its own and calls `show` or `warm` with what each command says.
+    """Listens at `path` on a thread of its own and calls `show`, `warm` or `press` with what each command says.
 
-    Without `warm` there is no thermometer, and a temperature is refused. Either may raise ValueError to refuse a
-    command. Anything else that they raise ends the thread and is kept in `failed`.
+    Without `warm` there is no thermometer, without `press` no button, and what is for them is refused. Each may raise
+    ValueError to refuse a command. Anything else that they raise ends the thread and is kept in `failed`.
 
     Raises:
         HardwareError: the socket cannot be made.
@@ -103,10 +114,12 @@ class CommandSocket:
         path: Path,
         show: Callable[[tuple[str, ...]], None],
         warm: Callable[[int | None], None] | None = None,
+        press: Callable[[bool], None] | None = None,
     ) -> None:
         self._path = path
         self._show = show
         self._warm = warm
+        self._press = press
         self._failed: Exception | None = None
         self._clients = 0
         self._selector = selectors.DefaultSelector()
@@ -209,6 +222,10 @@ class CommandSocket:
                     if self._warm is None:
                         raise ValueError("this gate has no simulated thermometer")  # noqa: TRY301 -- a refusal as any
                     self._warm(temperature_cc)
+                case Press(down):
+                    if self._press is None:
+                        raise ValueError("this gate has no simulated button")  # noqa: TRY301 -- as above
+                    self._press(down)
         except ValueError as error:
             return _refusal(str(error))
         return b'{"ok":true}\n'

@@ -15,12 +15,15 @@ HISTORY_CHANGES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One switched output: `part` "lights", "buzzer" or "gate"; `value` RGB, Hz or energised; `name` for people."""
+    """One switched output: `part` "lights", "buzzer", "gate", "screen" or "voice"; `name` is for people.
+
+    `value` is RGB, Hz, energised, or what was told.
+    """
 
     at_mono_ns: int
     part: str
     name: str
-    value: tuple[float, float, float] | int | bool
+    value: tuple[float, float, float] | int | bool | str
 
 
 class Journal:
@@ -48,7 +51,7 @@ class Journal:
         with self._lock:
             return tuple(self._changes)
 
-    def record(self, *, part: str, name: str, value: tuple[float, float, float] | int | bool) -> None:
+    def record(self, *, part: str, name: str, value: tuple[float, float, float] | int | bool | str) -> None:
         """Keep one change.
 
         Raises:

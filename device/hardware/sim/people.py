@@ -28,7 +28,8 @@ NOISE_MARGIN_PX = 64
 
 class PeopleCamera:
     """`Camera` on rendered people. Listens at `socket_path` from `start` to `stop`; the same `seed` and the same
-    commands give the same poses. `warm` is told how warm they are, where there is a thermometer.
+    commands give the same poses. `warm` is told how warm they are, where there is a thermometer, and `press` whether
+    somebody holds the button down.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class PeopleCamera:
         seed: int = 0,
         look: Look = GATE,
         warm: Callable[[int | None], None] | None = None,
+        press: Callable[[bool], None] | None = None,
     ) -> None:
         self._socket_path = socket_path
         self._fps = fps
         self._look = look
         self._warm = warm
+        self._press = press
         # Two generators, because phones and noise are drawn by different threads.
         self._phone_rng, self._noise_rng = np.random.default_rng(seed).spawn(2)
         self._hall = background(size=(width_px, height_px), rng=self._phone_rng)
@@ -61,7 +64,7 @@ class PeopleCamera:
     def start(self) -> None:
         """As `Camera.start`."""
         if self._commands is None:
-            self._commands = CommandSocket(path=self._socket_path, show=self.show, warm=self._warm)
+            self._commands = CommandSocket(path=self._socket_path, show=self.show, warm=self._warm, press=self._press)
         self._pace = Pace(fps=self._fps)
 
     def read(self, timeout_s: float) -> Frame | None:

@@ -12,6 +12,7 @@ from hub.console.api import (
     commands,
     desk,
     enrolments,
+    firmware,
     live,
     occupancy,
     places,
@@ -43,5 +44,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     scanners.ROUTER,
     enrolments.ROUTER,
     commands.ROUTER,
+    firmware.ROUTER,
     desk.ROUTER,
 )

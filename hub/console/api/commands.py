@@ -31,7 +31,7 @@ OPEN_STATES: Final = frozenset({CommandState.QUEUED, CommandState.SENT})
 
 class CommandIn(Shape):
     """An order to one scanner. `args` are exactly those that it takes: `locate` seconds, `hold_open` minutes,
-    `send_logs` lines, `wipe` even_unsent.
+    `send_logs` lines, `update` release, `wipe` even_unsent.
     """
 
     device: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]

@@ -10,7 +10,8 @@ from hub.console.fleet.troubles import Standing, Trouble, online
 from hub.model import Device, DeviceState
 from hub.registry.checks import REASON_CHARS
 from hub.store.fleet_ports import SLOT_MS, DeviceSample
-from protocol.health import ClockSource, State, Supply
+from protocol.health import ClockSource, State, Supply, UpdateFailure
+from protocol.release import version_of
 
 _DAY_MS: Final = 86_400_000
 
@@ -68,6 +69,11 @@ class ScannerOut(Shape):
     disk_mib: int | None = None
     refused: int | None = None
     provisioning: int | None = None
+    ring: int
+    """When it gets a release of firmware; 0 first."""
+    update_failed: str | None = None
+    """The version that it was to take and does not run."""
+    update_failure: str | None = None
 
 
 class FleetPage(Shape):
@@ -215,6 +221,7 @@ def scanner_out(each: Judged, now_ms: int) -> ScannerOut:
         certificate_ms=ends_ms,
         certificate_days=None if ends_ms is None else max(0, (ends_ms - now_ms) // _DAY_MS),
         scans_hour=row.scans_hour,
+        ring=row.ring,
     )
     health = row.health
     if health is None:
@@ -232,6 +239,10 @@ def scanner_out(each: Judged, now_ms: int) -> ScannerOut:
             "clock_off_ms": health.at_ms - health.heard_ms,
             "temperature": _per(health.board_cc, 100),
             "supply": None if health.supply is None else Supply(health.supply).name.lower(),
+            "update_failed": None if health.update_failed is None else version_of(health.update_failed),
+            "update_failure": (
+                None if health.update_failure is None else UpdateFailure(health.update_failure).name.lower()
+            ),
         }
     )
 

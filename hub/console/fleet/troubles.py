@@ -38,6 +38,7 @@ class Trouble(StrEnum):
     SUPPLY_LOW = "supply_low"
     DISK_FULL = "disk_full"
     HOT = "hot"
+    UPDATE_FAILED = "update_failed"
     LISTS_STALE = "lists_stale"
     TRUST_ENDS = "trust_ends"
     THERMOMETER_FAILED = "thermometer_failed"
@@ -109,6 +110,7 @@ def _of(health: DeviceHealth) -> Iterator[Trouble]:
         Trouble.SUPPLY_WAS_LOW: health.supply is Supply.WAS_LOW,
         Trouble.DISK_FULL: health.disk_free_mib is not None and health.disk_free_mib < DISK_FREE_MIB,
         Trouble.HOT: (health.board_cc or 0) >= BOARD_CC,
+        Trouble.UPDATE_FAILED: health.update_failed is not None,
         Trouble.LISTS_STALE: bool(health.lists_stale),
         Trouble.TRUST_ENDS: health.trust_days is not None and health.trust_days < TRUST_DAYS,
         Trouble.THERMOMETER_FAILED: health.thermometer_ok is False,

@@ -31,6 +31,7 @@ TROUBLES: Final = {
     Trouble.SUPPLY_LOW: "Under-voltage now",
     Trouble.DISK_FULL: "Disk nearly full",
     Trouble.HOT: "Too hot",
+    Trouble.UPDATE_FAILED: "Update failed",
     Trouble.LISTS_STALE: "Status lists out of date",
     Trouble.TRUST_ENDS: "Trust bundle ends",
     Trouble.THERMOMETER_FAILED: "Thermometer failed",
@@ -80,6 +81,9 @@ ORDERS: Final = {
     CommandName.RESTART: Order(title="Restart", what="Its program begins anew; that takes some seconds.", grave=True),
     CommandName.ROTATE_KEYS: Order(title="New keys", what="It makes new keys and gets a new certificate."),
     CommandName.SEND_LOGS: Order(title="Fetch its log", what="The last lines of its log, without personal data."),
+    CommandName.UPDATE: Order(
+        title="Update", what="It fetches that release, tries it, and goes back by itself if it is not well.", grave=True
+    ),
     CommandName.WIPE: Order(
         title="Wipe",
         what="It erases keys, check-ins and trust, signs a proof of it, and is revoked. It has to be enrolled again.",

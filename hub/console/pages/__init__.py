@@ -12,6 +12,7 @@ from hub.console.pages import (
     desk,
     enrolments,
     entry,
+    firmware,
     live,
     me,
     places,
@@ -38,6 +39,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     alerts.ROUTER,
     enrolments.ROUTER,
     scanners.ROUTER,
+    firmware.ROUTER,
     desk.ROUTER,
     reference.ROUTER,
 )

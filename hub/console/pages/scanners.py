@@ -16,12 +16,15 @@ from hub.console.errors import ConsoleError, InvalidError
 from hub.console.fleet.search import ANY, Sort
 from hub.console.fleet.troubles import Standing, Trouble
 from hub.console.fleet.words import ORDERS, SORTS, STANDINGS, STATES, TROUBLES
+from hub.console.pages.firmware import REASONS as UPDATE_REASONS
 from hub.console.pages.forms import attempt, attempt_or, form_of, shape, to
 from hub.console.site import Site
 from hub.console.web.asking import Needs, Signed, TheSite
 from hub.console.web.render import page
 from hub.console.web.stream import EventStream
 from protocol.command import ARGUMENTS, CommandName
+from protocol.errors import MalformedError
+from protocol.release import release_of
 
 ROUTER = APIRouter(prefix="/scanners")
 
@@ -39,6 +42,7 @@ _SAID: Final[dict[str, Any]] = {
     "orders": ORDERS,
     "states": STATES,
     "open_states": orders.OPEN_STATES,
+    "update_reasons": UPDATE_REASONS,
 }
 
 
@@ -199,11 +203,21 @@ def _args(form: dict[str, str], name: str) -> dict[str, int | bool]:
         return {}
     args: dict[str, int | bool] = {}
     for key, bounds in ARGUMENTS.get(CommandName(name), {}).items():
-        if bounds is None:
+        if key == "release":
+            args[key] = _release(form.get("version", ""))
+        elif bounds is None:
             args[key] = form.get(key) == "yes"
         elif form.get(key, "").isdecimal():
             args[key] = int(form[key][:9])
     return args
+
+
+def _release(version: str) -> int:
+    """A version as it is typed. Raises InvalidError."""
+    try:
+        return release_of(version.strip())
+    except MalformedError as error:
+        raise InvalidError("malformed", "A version is three numbers, such as 1.2.3.", where="version") from error
 
 
 async def _table(site: Site, who: Signed, asked: dict[str, str], number: int) -> dict[str, Any]:

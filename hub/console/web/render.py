@@ -22,6 +22,7 @@ MENU: Final = (
     ("/desk", "Desk", Permission.DESK),
     ("/places", "Places", Permission.PLACES_READ),
     ("/scanners", "Scanners", Permission.FLEET_READ),
+    ("/firmware", "Firmware", Permission.FLEET_READ),
     ("/policies", "Policies", Permission.POLICIES_READ),
     ("/register", "Register", Permission.REGISTER),
     ("/slips", "Slips", Permission.SLIPS),

@@ -5,12 +5,13 @@ from dataclasses import fields
 from typing import Any, Final
 
 from hub.model import AuditEntry, Device, Gap, MinuteCount, QuarantineRow
+from hub.store.firmware_ports import RING_PLAIN
 from hub.store.fleet_ports import HOUR_SLOTS, DeviceHealth, DeviceSample, FleetRow
 from hub.store.sqlite.commands import SELECT_SEEN, seen_of
 from hub.store.sqlite.connection import Connections
 from hub.store.sqlite.registry import SELECT_DEVICE, device_of
 from hub.store.sqlite.reports import SELECT_QUARANTINE, quarantine_of
-from protocol.health import ClockSource, State, Supply
+from protocol.health import ClockSource, State, Supply, UpdateFailure
 from protocol.terms import Colour, Direction, Verdict
 
 _AUDIT_ROWS: Final = 100_000
@@ -20,11 +21,16 @@ _MARKS: Final = ", ".join("?" for _ in _HEALTH)
 # The columns are our own names.
 _KEEP_HEALTH: Final = f"INSERT OR REPLACE INTO device_health ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
 _SELECT_HEALTH: Final = f"SELECT {_COLUMNS} FROM device_health"  # noqa: S608
-_BOOLEANS: Final = tuple(_HEALTH.index(name) for name in ("clock_trusted", "enabled", "thermometer_ok"))
-_ENUMS: Final = tuple(
-    (_HEALTH.index(name), kind) for name, kind in (("state", State), ("clock_source", ClockSource), ("supply", Supply))
+_KINDS: Final = (
+    ("state", State),
+    ("clock_source", ClockSource),
+    ("supply", Supply),
+    ("update_failure", UpdateFailure),
 )
+_BOOLEANS: Final = tuple(_HEALTH.index(name) for name in ("clock_trusted", "enabled", "thermometer_ok"))
+_ENUMS: Final = tuple((_HEALTH.index(name), kind) for name, kind in _KINDS)
 _SCANS: Final = "SELECT device, sum(scans) FROM device_sample WHERE slot >= ? AND slot < ?"
+_RINGS: Final = "SELECT device, ring FROM device_ring"
 _ENDS: Final = "SELECT device, max(not_after_ms) FROM certificate WHERE device IS NOT NULL AND revoked_ms IS NULL"
 
 
@@ -72,6 +78,7 @@ class SqliteFleet:
         health = {row[0]: _health(row) for row in await read(_SELECT_HEALTH, "device")}
         scans = dict(await read(_SCANS, "device", slot - HOUR_SLOTS, slot, more="GROUP BY device", joined="AND"))
         ends = dict(await read(_ENDS, "device", more="GROUP BY device", joined="AND"))
+        rings = dict(await read(_RINGS, "device"))
         devices: list[Device] = [
             device_of(row) for row in await read(SELECT_DEVICE, "device.id", more="ORDER BY device.id")
         ]
@@ -82,6 +89,7 @@ class SqliteFleet:
                 health=health.get(device.device_id),
                 scans_hour=scans.get(device.device_id, 0),
                 certificate_ms=ends.get(device.device_id),
+                ring=rings.get(device.device_id, RING_PLAIN),
             )
             for device in devices
         )

@@ -15,6 +15,7 @@ from hub.store.sqlite.console import SqliteConsole
 from hub.store.sqlite.desk import SqliteDesk
 from hub.store.sqlite.enrolment import SqliteEnrolment
 from hub.store.sqlite.errands import SqliteErrands
+from hub.store.sqlite.firmware import SqliteFirmware
 from hub.store.sqlite.fleet import SqliteFleet
 from hub.store.sqlite.ingest import SqliteIngest
 from hub.store.sqlite.live import SqliteLive
@@ -44,6 +45,7 @@ class SqliteStore(
     SqliteAlerts,
     SqliteFleet,
     SqliteDesk,
+    SqliteFirmware,
 ):
     """`hub.store.ports.Store` on one SQLite file. Built by `open_store`."""
 

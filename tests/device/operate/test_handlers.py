@@ -12,7 +12,7 @@ from protocol.limits import RESULT_DETAIL_BYTES
 
 
 class Stage:
-    def __init__(self, folder):
+    def __init__(self, folder, *, updates=True):
         self.done = []
         self.allowed = True
         self.lines = []
@@ -33,6 +33,7 @@ class Stage:
             rotate_keys=lambda: "new key",
             log_lines=lambda count: self.lines[-count:],
             wipe=lambda command: Outcome(ok=True, proof=command.id),
+            want_release=(lambda release, wanted: self.done.append((release, wanted))) if updates else None,
         )
 
     def do(self, name, **args):
@@ -126,6 +127,18 @@ def test_logs_are_the_newest_lines_that_fit(stage):
     assert stage.do(CommandName.SEND_LOGS, lines=2).detail == "\n".join(stage.lines[-2:])
     stage.lines = []
     assert stage.do(CommandName.SEND_LOGS, lines=2) == Outcome(ok=True)
+
+
+def test_a_release_is_wanted_by_the_commands_id(stage):
+    assert stage.do(CommandName.UPDATE, release=1_002_003) == Outcome(ok=True)
+    assert stage.done == [(1_002_003, bytes(16).hex())]
+
+
+def test_a_machine_that_takes_no_releases_says_so(tmp_path):
+    stage = Stage(tmp_path, updates=False)
+    outcome = stage.do(CommandName.UPDATE, release=1_002_003)
+    assert (outcome.ok, outcome.detail.split(":")[0]) == (False, "unsupported")
+    stage.hold.stop()
 
 
 def test_log_bytes_are_counted_as_bytes(stage):

@@ -180,3 +180,44 @@ def test_a_gate_is_located_by_light_and_beeps_for_as_long_as_asked(gate, monkeyp
 def test_nobody_is_located_for_ever(gate, seconds):
     with pytest.raises(ValueError):
         gate.indicator.locate(seconds)
+
+
+class Words:
+    def __init__(self, journal):
+        self.journal, self.told = journal, []
+
+    def tell(self, prompt, *, total_ms, quiet):
+        self.told.append((prompt.name, total_ms, quiet, len(self.journal.changes)))
+
+    def shutdown(self):
+        pass
+
+
+@pytest.fixture
+def speaking(gate):
+    words = Words(gate.journal)
+    gate.indicator = Indicator(lights=gate.lights, buzzer=gate.buzzer, gate=gate.relay, prompters=(words,))
+    return words
+
+
+def test_words_come_after_light_gate_and_sound_for_as_long_as_the_light(gate, speaking):
+    before = len(gate.journal.changes)
+    gate.show(GREEN, light_ms=1234)
+    [(name, total_ms, quiet, changes)] = speaking.told
+    assert (name, total_ms, quiet) == ("admit", 1234, False)
+    assert changes - before >= 3, "light, relay and tone were there first"
+
+
+def test_a_voice_is_told_of_quiet_hours_also_for_red(gate, speaking):
+    gate.show(RED, quiet=NIGHT, now_ms=MIDNIGHT_MS)
+    gate.show(GREEN, quiet=NIGHT, now_ms=NOON_MS)
+    assert [told[2] for told in speaking.told] == [True, False]
+
+
+def test_the_words_of_an_enrolment_stay_until_they_are_compared(gate, speaking):
+    gate.indicator.fingerprint(("anchor", "violet", "museum", "candle"), "山河日月")
+    gate.indicator.enrolled()
+    gate.indicator.waiting()
+    gate.indicator.refused()
+    assert [told[0] for told in speaking.told] == ["words", "enrolled", "looking", "failed"]
+    assert speaking.told[0][1] == SIGNAL_MAX_MS

@@ -10,6 +10,7 @@ from hub.console.web.routes import Route
 _BY_PATTERN = (
     "mall",
     "G1",
+    "0.2.0",
     "0",
     "1",
     "01",

@@ -54,6 +54,8 @@ def health(console, device_id=A, **changes):
         supply=Supply.GOOD,
         disk_free_mib=21_504,
         disk_mib=29_184,
+        update_failed=None,
+        update_failure=None,
         frame_rate_c=1480,
         decode_us=6400,
     )

@@ -7,8 +7,9 @@ from hub.deliver.facts import Facts
 from hub.deliver.guidance import AT_THE_GATE, STEPS, TITLES
 from hub.deliver.troubles import DeviceFacts, SiteFacts, troubles
 from hub.model import Device, DeviceState, Head, StoreStatus
+from hub.store.firmware_ports import Rollout, RolloutState
 from hub.store.trust_ports import DeviceSeen
-from protocol.health import Health, State
+from protocol.health import Health, State, UpdateFailure
 from protocol.terms import Colour, Direction
 
 NOW_MS = 1_790_000_000_000
@@ -36,6 +37,7 @@ def test_nothing_is_wrong_with_one_that_fares_well():
         ({"spool_stuck_ms": NOW_MS - rules.SPOOL_MS - 1}, "device.spool"),
         ({"clock_wrong_ms": NOW_MS - rules.CLOCK_MS - 1}, "device.clock"),
         ({"storage_failed": True}, "device.storage"),
+        ({"update_failed": True}, "device.update"),
         ({"certificate_until_ms": NOW_MS + rules.CERTIFICATE_MS - 1}, "device.certificate"),
         ({"certificate_until_ms": NOW_MS - 1}, "device.certificate"),
     ],
@@ -43,7 +45,7 @@ def test_nothing_is_wrong_with_one_that_fares_well():
 def test_each_fact_raises_its_own_and_one_less_of_it_nothing(changes, kind):
     assert kinds(**changes) == [kind]
     ((name, value),) = changes.items()
-    if name != "storage_failed" and value != NOW_MS - 1:
+    if value is not True and value != NOW_MS - 1:
         assert kinds(**{name: value + 1}) == []
 
 
@@ -73,6 +75,10 @@ def test_an_old_outbox_is_the_platforms_trouble():
     assert kinds(dataclasses.replace(SITE, outbox_oldest_ms=NOW_MS - rules.PLATFORM_MS - 1)) == ["site.platform"]
 
 
+def test_a_halted_rollout_is_a_trouble_of_the_site():
+    assert kinds(dataclasses.replace(SITE, rollout_halted_ms=NOW_MS)) == ["site.rollout"]
+
+
 def test_every_kind_has_a_name_and_something_to_do():
     assert TITLES.keys() == STEPS.keys()
     assert AT_THE_GATE.keys() == set(Colour)
@@ -87,6 +93,10 @@ class Known:
 
     def __init__(self):
         self.head_ms = NOW_MS
+        self.rollout = None
+
+    async def newest_rollout(self):
+        return self.rollout
 
     async def devices(self):
         device = Device(
@@ -170,3 +180,24 @@ async def test_facts_learn_what_lasts_by_being_asked():
     ready["ready"] = True
     now["ms"] += 5
     assert (await facts.look())[1].started_ms == now["ms"]
+
+
+@pytest.mark.parametrize(("state", "since_ms"), [("running", None), ("halted", 7), ("done", None), ("cancelled", None)])
+async def test_facts_know_a_halted_rollout_and_an_update_that_failed(state, since_ms):
+    store, said = Known(), {}
+    store.rollout = Rollout(
+        release=2_000, soak_min=1, failures_max=0, patience_min=5, who="w", made_ms=1, state=RolloutState(state),
+        moved_ms=7,
+    )  # fmt: skip
+    facts = Facts(store=store, seen=dict, healths=lambda: said, broker_ready=lambda: True, now_ms=lambda: NOW_MS)
+    (one,), site = await facts.look()
+    assert (one.update_failed, site.rollout_halted_ms) == (False, since_ms)
+    zeros = dict.fromkeys(
+        ("spool", "frames", "frames_dropped", "decode_us", "scans", "decoder_restarts", "camera_restarts", "foreign"), 0
+    )
+    said[b"device-1"] = Health(
+        at_ms=1, state=State.IN_SERVICE, clock_trusted=True, update_failed=2_000,
+        update_failure=UpdateFailure.UNHEALTHY, **zeros,
+    )  # fmt: skip
+    (one,), _ = await facts.look()
+    assert one.update_failed

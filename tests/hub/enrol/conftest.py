@@ -35,7 +35,7 @@ class Clock:
 class Hub:
     """The server, its store, and whoever asks it."""
 
-    def __init__(self, *, store, authority, folder, hub_key):
+    def __init__(self, *, store, authority, folder, hub_key, others=(), is_busy=lambda _: False):
         self.store, self.authority, self.folder = store, authority, folder
         self.clock, self.health = Clock(), Health()
         self.policies = []
@@ -59,6 +59,8 @@ class Hub:
             configurations=configurations,
             now_ms=self.clock,
             refusals=Refusals(store=store, rates=self.refusal_rates),
+            others=others,
+            is_busy=is_busy,
         )
         self.server = EnrolmentServer(
             pages=self.pages,

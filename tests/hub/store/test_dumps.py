@@ -106,3 +106,18 @@ async def test_version_3_keeps_its_rules_and_chains_its_audit_log(dumped):
         last = audit_chain.link(last, row.row_id, entry.at_ms, entry.who, entry.action, entry.detail)
         assert row.hash == last
     assert len(hashed) == 3
+
+
+async def test_version_10_keeps_how_its_devices_fared_and_knows_of_no_update(dumped):
+    path = dumped(10)
+    kept = ("device_seen", "device_sample", "command", "trace", "audit", "audit_chain")
+    before, fared = contents(path, kept), rows(path, "SELECT * FROM device_health")
+    assert all(before.values())
+    store = await open_store(path)
+    first, second = await store.fleet(slot=0)
+    newest = await store.newest_rollout()
+    await store.close()
+    assert contents(path, kept) == before
+    assert rows(path, "SELECT * FROM device_health") == [(*row, None, None) for row in fared]
+    assert (first.health.update_failed, first.health.update_failure, first.ring) == (None, None, 1)
+    assert (second.health, second.ring, newest) == (None, 1, None)

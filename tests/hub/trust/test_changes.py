@@ -9,7 +9,7 @@ from hub.trust.rules import Rules
 from protocol.command import ARGUMENTS, CommandName
 
 DEVICE = b"device-1".hex()
-VALUES = {"seconds": 10, "minutes": 5, "lines": 200, "even_unsent": False}
+VALUES = {"seconds": 10, "minutes": 5, "lines": 200, "release": 2_001, "even_unsent": False}
 
 
 @pytest.fixture(autouse=True)

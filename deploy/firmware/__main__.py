@@ -1,0 +1,7 @@
+"""`python -m deploy.firmware`."""
+
+import sys
+
+from deploy.firmware.cli import main
+
+sys.exit(main())

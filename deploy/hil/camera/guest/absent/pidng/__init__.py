@@ -1,0 +1,1 @@
+"""NOT PiDNG, which writes raw pictures: a gate writes none."""

@@ -1,0 +1,5 @@
+"""NOT PiDNG."""
+
+
+class Picamera2Camera:
+    """Never made."""

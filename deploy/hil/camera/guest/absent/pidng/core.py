@@ -1,0 +1,5 @@
+"""NOT PiDNG."""
+
+
+class PICAM2DNG:
+    """Never made."""

@@ -1,0 +1,1 @@
+"""What runs a hub on a server. `README.md` is the runbook."""
