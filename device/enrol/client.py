@@ -160,7 +160,8 @@ def trusting(ca: bytes, *, check_time: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
-        context.load_verify_locations(cadata=ca)
+        # As PEM: of DER, Python would take an error that another library left in this thread for one of its own.
+        context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(ca))
     except ssl.SSLError as error:
         raise UntrustedError(f"not the certificate of an authority: {error}") from error
     # The pinned authority is where trust begins, whether or not another one stands above it.

@@ -158,7 +158,8 @@ class EnrolmentServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_OPTIONAL
-        context.load_verify_locations(cadata=self._authority.der)
+        # As PEM: of DER, Python would take an error that another library left in this thread for one of its own.
+        context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(self._authority.der))
         # Without tickets every connection proves anew that it holds its key.
         context.num_tickets = 0
         return context
