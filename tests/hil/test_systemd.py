@@ -40,6 +40,7 @@ def gate(machine):
     """A gate that is well, whatever the test before did to it; its starts are counted anew."""
     heal(machine)
     machine.run("systemctl", "reset-failed", GATE)
+    machine.run("systemctl", "start", "--no-block", GATE)
     machine.wait_active(GATE)
     return machine
 
@@ -295,8 +296,9 @@ def test_the_gate_has_its_walls(gate):
     users = gate.run("getent", "group", "gatelight", "gpio", "video", "i2c", "audio").splitlines()
     assert got["groups"] == sorted(int(line.split(":")[2]) for line in users)
     assert got["user"] == int(gate.run("id", "-u", "gatelight"))
+    assert got["write"]["/etc/gatelight"] == "EROFS"
     # State holds no programs.
-    assert got["run_from"]["/var/lib/gatelight"] == "EACCES"
+    assert got["run_from"]["/var/lib/gatelight"] == got["run_from"]["/var/lib/gatelight-tpm"] == "EACCES"
     assert (got["network"], got["ask_the_clock"]) == (None, None)
 
 
@@ -473,6 +475,7 @@ def test_the_updater_has_its_walls(gate):
     # But of the gate's folder only this: neither keys nor records.
     assert set(got["see"]["/var/lib/gatelight"]) <= {"update", "site"}
     assert "healthy.json" in got["see"]["/var/lib/gatelight/update"]
+    assert got["write"]["/etc/gatelight"] == got["write"]["/var/lib/gatelight/update"] == "EROFS"
     assert got["network"] is None
     pid = main_pid(gate)
     gate.run("runuser", "-u", "gatelight-update", "--", "systemctl", "restart", GATE, fails=True)
@@ -488,6 +491,7 @@ def test_the_hub_works_in_its_walls(hub):
     got = probed(hub, HUB, "/opt/gatelight-hub/bin/python3", *folders)
     assert_walls(got, writable={"/var/lib/gatelight-hub", "/tmp"})
     assert got["run_from"]["/var/lib/gatelight-hub"] == "EACCES"
+    assert got["write"]["/etc/gatelight-hub"] == "EROFS"
     assert (got["network"], got["ask_the_clock"]) == (None, None)
     assert {"mosquitto.service", "time-sync.target"} <= set(hub.show(HUB, "After")["After"].split())
 
