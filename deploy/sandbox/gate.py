@@ -89,7 +89,9 @@ class SandboxGate:
     async def answer(self, *, timeout_s: float) -> Scan | None:
         """The next answer, or None in time."""
         try:
-            return await asyncio.wait_for(self._answers.get(), timeout_s)
+            # Not `asyncio.wait_for`, which Python 3.11 may let swallow a cancellation: nothing would end these people.
+            async with asyncio.timeout(timeout_s):
+                return await self._answers.get()
         except TimeoutError:
             return None
 
@@ -148,7 +150,8 @@ class SandboxGate:
             reader, writer = self._link
             writer.write(json.dumps(command).encode("utf-8") + b"\n")
             await writer.drain()
-            reply = json.loads(await asyncio.wait_for(reader.readline(), REPLY_S) or b"null")
+            async with asyncio.timeout(REPLY_S):
+                reply = json.loads(await reader.readline() or b"null")
         except (OSError, ValueError) as error:
             await self.close()
             raise ConnectionError(f"{self.plan.gate}: the camera is away: {error}") from error

@@ -122,7 +122,8 @@ class Process:
             self._killed = False
             if self._may_live.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), RESTART_S)
+                    async with asyncio.timeout(RESTART_S):
+                        await self._stopping.wait()
             # It may have been held while it was dead already.
             await self._may_live.wait()
             if self._stopping.is_set():

@@ -40,7 +40,8 @@ async def run_command(command: Sequence[str], *, stdin: bytes = b"", accepted: S
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        out, err = await asyncio.wait_for(child.communicate(stdin), COMMAND_S)
+        async with asyncio.timeout(COMMAND_S):
+            out, err = await child.communicate(stdin)
     except BaseException as error:
         if child.returncode is None:
             child.kill()

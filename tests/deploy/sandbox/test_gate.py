@@ -86,6 +86,19 @@ async def test_answers_are_queued_kept_and_forgotten(tmp_path):
     assert gate.colours == {"green": 2}
 
 
+@pytest.mark.parametrize("rounds", range(4))
+async def test_who_is_stopped_just_when_the_answer_comes_is_stopped(tmp_path, rounds):
+    gate = gate_at(tmp_path)
+    waiting = asyncio.create_task(gate.answer(timeout_s=60))
+    await asyncio.sleep(0.01)
+    gate._hear(json.dumps(LINE))
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    stopped_in_time = waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled() == stopped_in_time
+
+
 async def test_an_event_is_waited_for_from_a_mark_on(tmp_path):
     gate = gate_at(tmp_path)
     gate._hear(json.dumps({"event": "in_force", "version": 1}))
