@@ -140,7 +140,7 @@ def buzzer_rig(request: pytest.FixtureRequest, factory: MockFactory) -> Iterator
         return
     pi_buzzer = PiBuzzer(pins=PINS, factory=factory)
     pin = factory.pin(PINS.buzzer)
-    yield Rig(pi_buzzer, lambda: round(pin.frequency or 0), _breaking(pi_buzzer._player, "_apply"))
+    yield Rig(pi_buzzer, lambda: round(pin.frequency) if pin.state else 0, _breaking(pi_buzzer._player, "_apply"))
     pi_buzzer.shutdown()
 
 

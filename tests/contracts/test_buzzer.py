@@ -1,4 +1,4 @@
-"""The contract of `Buzzer`, on the simulated one and on gpiozero's TonalBuzzer (mock pins)."""
+"""The contract of `Buzzer`, on the simulated one and on gpiozero's PWM line (mock pins)."""
 
 import pytest
 

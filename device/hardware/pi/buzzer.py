@@ -2,25 +2,30 @@
 
 from typing import Any
 
-from gpiozero import TonalBuzzer
-from gpiozero.tones import Tone
+from gpiozero import PWMOutputDevice
 
 from device.hardware.pi.pins import Pins
 from device.hardware.ports import Tune
 from device.hardware.sequence import Sequence, SequencePlayer
 
-MIDDLE_HZ = 440.0
-OCTAVES = 3
-"""Three octaves each way of 440 Hz: TONE_LOWEST_HZ to TONE_HIGHEST_HZ of the port."""
+SILENT_HZ = 100
+"""What a line that is held low costs: as many wakes a second as a light's."""
+
+_SQUARE = 0.5
 
 
 class PiBuzzer:
-    """`Buzzer` on gpiozero's TonalBuzzer, which drives it active high."""
+    """`Buzzer` on gpiozero's PWMOutputDevice, active high.
+
+    Not its TonalBuzzer, which ends the line's PWM with each tone. lgpio 0.2.2 leaves a line where its PWM ended: high
+    after half of the tones, a coil under current or an active buzzer that sounds for ever. And when a line's PWM is
+    ended just after another's began, as at the start, its one thread for all lines may wait for a time before the
+    second's beginning, which the kernel refuses for ever: no light and no tone until the next start, once in some 200.
+    Both seen on the emulated Pi.
+    """
 
     def __init__(self, *, pins: Pins, factory: Any) -> None:
-        self._buzzer = TonalBuzzer(
-            pins.buzzer, mid_tone=Tone.from_frequency(MIDDLE_HZ), octaves=OCTAVES, pin_factory=factory
-        )
+        self._line = PWMOutputDevice(pins.buzzer, frequency=SILENT_HZ, pin_factory=factory)
         self._player: SequencePlayer[int] = SequencePlayer(name="buzzer", apply=self._sound, rest=0)
 
     @property
@@ -39,14 +44,13 @@ class PiBuzzer:
     def shutdown(self) -> None:
         """As `Part.shutdown`."""
         self._player.shutdown()
-        self._buzzer.close()
+        self._line.close()
 
     def _sound(self, tone_hz: int) -> None:
-        if tone_hz == 0:
-            self._buzzer.stop()
-            # A tone may end while its line is high, and lgpio leaves it there: a coil under current, or an active
-            # buzzer that sounds for ever. Seen on the emulated Pi.
-            self._buzzer.pwm_device.pin.state = 0
+        # In this order nothing is sounded but the tone: each is taken at the end of a wave.
+        if tone_hz:
+            self._line.frequency = tone_hz
+            self._line.value = _SQUARE
         else:
-            # By frequency: gpiozero takes a bare whole number for a MIDI note.
-            self._buzzer.play(Tone.from_frequency(float(tone_hz)))
+            self._line.value = 0
+            self._line.frequency = SILENT_HZ
