@@ -15,9 +15,9 @@ setup:
 demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --once" ends by itself
 	@$(BIN)/gatelight-sandbox up $(ARGS)
 
-# Three at once on two cores: half of the time these wait for something.
+# Four at once on two cores: most of the time these wait for something.
 test: setup lint fast  ## Everything that must hold before a commit lands; HIL=0 leaves out what needs a mirror of Debian
-	$(BIN)/pytest -m "(slow or system) and not hil" -n 3 --dist loadgroup
+	$(BIN)/pytest -m "(slow or system) and not hil" -n 4 --dist loadgroup
 ifneq ($(HIL),0)
 	$(MAKE) hil
 endif
