@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all their own set-up; see deploy/setup for what that is.
-.PHONY: help demo test fast lint hil chaos faults bench fuzz lock sbom vectors setup
+.PHONY: help demo test fast lint hil installs chaos faults bench fuzz lock sbom vectors setup
 BIN := .venv/bin
 SEEDS := 10000
 FIRST := 1
@@ -15,11 +15,11 @@ setup:
 demo: setup  ## A whole site on this machine: ARGS="--gates 3 --people 200 --once" ends by itself
 	@$(BIN)/gatelight-sandbox up $(ARGS)
 
-# Four at once on two cores: most of the time these wait for something.
+# Three at once on two cores: half of the time these wait for something.
 test: setup lint fast  ## Everything that must hold before a commit lands; HIL=0 leaves out what needs a mirror of Debian
-	$(BIN)/pytest -m "(slow or system) and not hil" -n 4 --dist loadgroup
+	$(BIN)/pytest -m "(slow or system) and not hil" -n 3 --dist loadgroup
 ifneq ($(HIL),0)
-	$(MAKE) hil
+	$(MAKE) hil installs
 endif
 
 fast: setup  ## The tests that take seconds
@@ -28,7 +28,11 @@ fast: setup  ## The tests that take seconds
 hil:  ## The firmware as on a Pi: emulated pins, a virtual camera, the shipped units under a real systemd. As root
 	@deploy/setup hil
 	$(BIN)/pytest -m "hil and alone"
-	$(BIN)/pytest -m "hil and not alone" -n 3 --dist loadgroup
+	$(BIN)/pytest -m "hil and not alone and not install" -n 3 --dist loadgroup
+
+installs:  ## Gate and hub installed on Debian 12 and 13 by their own install.sh. As root
+	@deploy/setup hil
+	$(BIN)/pytest -m "hil and install" -n 3 --dist loadgroup
 
 lint: setup  ## Style, types and import rules
 	$(BIN)/ruff check

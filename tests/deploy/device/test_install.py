@@ -16,7 +16,7 @@ from deploy.hil.mirror import ROOT, WORK, bootstrap, claimed, unreachable
 from deploy.hil.systemd.machine import booted
 from tests.deploy.debians import as_here, inside
 
-pytestmark = [pytest.mark.hil, pytest.mark.slow, pytest.mark.sockets]
+pytestmark = [pytest.mark.hil, pytest.mark.install, pytest.mark.slow, pytest.mark.sockets]
 
 COMMON = (
     *("systemd", "systemd-sysv", "udev", "dbus", "python3-venv", "python3-numpy", "libseccomp2", "chrony", "nftables"),
