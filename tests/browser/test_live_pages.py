@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from playwright.async_api import expect
 
@@ -36,7 +38,9 @@ async def busy_mall(stage):
     store = stage.console.store
     for number, name in ((2, "南门 South"), (3, "地下车库 Garage"), (4, "西门 West")):
         await store.add_gate(Gate(place_id="mall", gate_id=f"G{number}", name=name), audit=ENTRY)
-    await store.set_place_live(PlaceLive(place_id="mall", people_most=120, day_begins_h=4), audit=ENTRY)
+    # Four hours ago, so that all of it is today's at whatever hour this runs.
+    begins_h = (datetime.now(ZoneInfo("Asia/Shanghai")).hour - 4) % 24
+    await store.set_place_live(PlaceLive(place_id="mall", people_most=120, day_begins_h=begins_h), audit=ENTRY)
     lanes = [Lane(stage.console, gate=f"G{number}") for number in (1, 2, 3, 4)]
     for hours, n in ((3, 20), (2, 45), (1, 60), (0, 22)):
         await lanes[hours].show(n, ago_ms=hours * 3_600_000)

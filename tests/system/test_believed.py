@@ -10,7 +10,6 @@ from deploy.sandbox.phone import Phones
 from deploy.sandbox.platform.lookup import id_number, opaque_text
 from deploy.sandbox.site import Site
 from deploy.sandbox.stories.story import control, hub_command, in_force, marks, person, shown, shown_texts
-from protocol.terms import Colour
 
 pytestmark = [
     pytest.mark.system,
@@ -167,7 +166,7 @@ async def test_a_provisioning_code_is_nothing_to_an_enrolled_gate_and_is_reporte
 
 
 async def test_everything_that_was_decided_arrived(site):
+    assert said(await shown(site, site.gates[0], person(571))) == ("green", "admit", "ok")
     assert await site.wait_settled(timeout_s=60)
     proof = await site.proof()
     assert [problem for problem in proof.problems if "died" not in problem] == []
-    assert Colour.GREEN.wire_name in site.gates[0].colours
