@@ -1,1 +1,1 @@
-"""How Gatelight is put into service: the sandbox today, images and runbooks beside it."""
+"""How Gatelight is put into service: on a gate, on a server, in a sandbox, and as a release."""

@@ -9,7 +9,13 @@ import pytest
 from deploy.hil.mirror import ROOT, WORK, bootstrap, claimed, unreachable
 from tests.deploy.debians import as_here, inside
 
-pytestmark = [pytest.mark.hil, pytest.mark.install, pytest.mark.slow, pytest.mark.sockets, pytest.mark.xdist_group("hil-install-hub")]
+pytestmark = [
+    pytest.mark.hil,
+    pytest.mark.install,
+    pytest.mark.slow,
+    pytest.mark.sockets,
+    pytest.mark.xdist_group("hil-install-hub"),
+]
 
 SUITE = "bookworm"
 PACKAGES = ("python3-venv", "mosquitto", "ca-certificates", "tzdata")
